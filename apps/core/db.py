@@ -1,0 +1,172 @@
+"""Writes that travel together: one transaction, one round trip.
+
+A step that changes state writes several rows: the payment, the run, the event, the audit row, the
+posting. Sent one by one inside `atomic()` they cost a round trip each, and BEGIN and COMMIT two more.
+`unit()` collects them and sends one message, which PostgreSQL runs as one transaction.
+
+    with db.unit():
+        ledger.post(...)
+        audit.record(...)          # nothing has been sent yet
+    # all of it is committed, or none of it
+
+The rule that makes this safe: *a unit's reads are optimistic, its guards decide.* Whatever a unit's
+writes assume (a version, a fence, a free slot) is repeated as a guard in the same message, either
+a constraint or `write(..., expect=1)`, so a stale read can make a unit fail but never make it wrong.
+Inside an open `atomic()` block a unit joins that transaction.
+
+Errors of SQLSTATEs that an app registered in `ERRORS` are raised as that app's own exceptions, when
+the message is sent: at the end of the unit, not at the call that added the write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+
+Params = Sequence[Any]
+
+# SQLSTATE -> exception built from (message, detail); filled by the apps that raise these states.
+ERRORS: dict[str, Callable[[str, str], Exception]] = {}
+
+GUARD_FAILED = "PS001"
+
+
+class GuardFailed(Exception):  # noqa: N818
+    """A write found another number of rows than it expected: what was read before is stale.
+
+    Not a `DomainError`: nothing was written, read again and try again.
+    """
+
+    def __init__(self, what: str, _detail: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+
+
+ERRORS[GUARD_FAILED] = GuardFailed
+
+
+class Unit:
+    """The statements of one message, in order, and what to do once they are committed."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, Params]] = []
+        self.after_commit: list[Callable[[], None]] = []
+
+
+_local = threading.local()
+
+
+def _current() -> Unit | None:
+    return getattr(_local, "unit", None)
+
+
+@contextmanager
+def unit() -> Iterator[None]:
+    """Collect every `write` of the block and send them as one transaction at its end.
+
+    An inner unit joins the outer one. An exception in the block sends nothing.
+
+    :raises GuardFailed: an expectation did not hold; nothing was written.
+    """
+    if _current() is not None:
+        yield
+        return
+    opened = _local.unit = Unit()
+    try:
+        yield
+    finally:
+        _local.unit = None
+    _send(opened)
+
+
+def write(sql: str, params: Params = (), *, expect: int | None = None, what: str = "") -> None:
+    """Add one statement to the open unit, or send it at once inside an `atomic()` block.
+
+    `expect` is the number of rows an UPDATE, INSERT or DELETE must touch; `what` names the
+    expectation in `GuardFailed`. The statement must not end in a semicolon or in RETURNING.
+    """
+    if expect is not None:
+        sql, params = (
+            f"WITH w AS ({sql} RETURNING 1) SELECT core_require((SELECT count(*) FROM w) = %s, %s)",
+            (*params, expect, what),
+        )
+    current = _current()
+    if current is not None:
+        current.statements.append((sql, params))
+        return
+    assert connection.in_atomic_block, "a write needs a transaction: db.unit() or atomic()"
+    _execute(sql, params)
+
+
+def require(condition_sql: str, params: Params = (), *, what: str) -> None:
+    """Add a guard: the boolean SQL expression must hold when the unit is sent.
+
+    :raises GuardFailed: it does not; nothing of the unit was written.
+    """
+    write(f"SELECT core_require(({condition_sql}), %s)", (*params, what))
+
+
+def on_commit(call: Callable[[], None]) -> None:
+    """Run `call` once the open unit (or transaction) is committed, and not at all if it is not."""
+    current = _current()
+    if current is not None:
+        current.after_commit.append(call)
+    else:
+        transaction.on_commit(call)
+
+
+def is_open() -> bool:
+    """Whether a write would join a transaction here."""
+    return _current() is not None or connection.in_atomic_block
+
+
+def _send(finished: Unit) -> None:
+    if finished.statements:
+        sql = ";\n".join(text for text, _ in finished.statements)
+        _execute(sql, [value for _, params in finished.statements for value in params])
+    for call in finished.after_commit:
+        transaction.on_commit(call)
+
+
+def _execute(sql: str, params: Params) -> None:
+    """Send one message. Parameters are always passed, so `%` is written `%%` in every statement."""
+    with connection.cursor() as cursor, translated():
+        cursor.execute(sql, params or [])
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn database errors of registered SQLSTATEs into the exceptions of the app they belong to."""
+    try:
+        yield
+    except DatabaseError as error:
+        cause = error.__cause__
+        build = ERRORS.get(getattr(cause, "sqlstate", None) or "")
+        if build is None:
+            raise
+        diag = cause.diag  # type: ignore[union-attr]
+        raise build(diag.message_primary or "", diag.message_detail or "") from error
+
+
+def append_only_sql(table: str) -> list[tuple[str, str]]:
+    """The triggers that make a table append-only, as (sql, reverse) pairs for `RunSQL`.
+
+    Grants follow from them: `manage.py grant` gives the application's role no UPDATE, DELETE or
+    TRUNCATE on a table that carries these triggers.
+    """
+    return [
+        (
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION core_refuse_change()",
+            f"DROP TRIGGER {table}_append_only ON {table}",
+        ),
+        (
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change()",
+            f"DROP TRIGGER {table}_no_truncate ON {table}",
+        ),
+    ]

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class PaysysConfig(AppConfig):
+    name = "paysys"
+    label = "paysys"
