@@ -80,6 +80,8 @@ DATABASES = {"default": env.db_url("DATABASE_URL", "postgresql:///paysys")}
 DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 DATABASES["default"].setdefault("OPTIONS", {})
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+# How workers hear of new rows: `celery` sends, `record` sends nothing (tests).
+PAYSYS_QUEUE = env.str("PAYSYS_QUEUE", "celery")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
