@@ -1,7 +1,7 @@
 """Every setting of the project, read from the environment; the defaults are for a test machine.
 
-`PAYSYS_MODE` decides what may exist at all: `test` has the simulator and the demo, `live` has neither,
-and a system check refuses to start a live deployment that carries anything of the other.
+`PAYSYS_MODE` decides what may exist at all: `test` has the simulator and the demo, `live` has
+neither, and a system check refuses to start a live deployment that carries anything of the other.
 """
 
 from pathlib import Path
@@ -95,3 +95,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- sagas
+PAYSYS_SAGA_THREADS = env.int("PAYSYS_SAGA_THREADS", 8)  # runs a web process advances at once
+PAYSYS_SWEEP_SECONDS = env.float("PAYSYS_SWEEP_SECONDS", 3.0)

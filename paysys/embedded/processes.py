@@ -1,0 +1,102 @@
+"""Children that end with their parent, and what to do with those that did not."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+Child = subprocess.Popen[bytes]
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    uid: int | None = None,
+    dies_with_parent: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """Start a child in a process group of its own, its output appended to `log`.
+
+    The kernel sends it `dies_with_parent` when the parent ends, even by SIGKILL. With `uid` (root
+    only) it runs as that user, which has no rights but its own.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/" if uid is not None else None,  # ours may be closed to that user
+            env=dict(env) if env is not None else None,
+            process_group=0,
+            preexec_fn=_in_child(os.getpid(), uid, dies_with_parent),  # noqa: PLW1509
+        )
+
+
+def _in_child(parent: int, uid: int | None, dies_with_parent: signal.Signals) -> Callable[[], None]:
+    def prepare() -> None:
+        if uid is not None:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+        # After the change of user: that clears the wish again.
+        if _libc is not None:
+            _libc.prctl(PR_SET_PDEATHSIG, dies_with_parent)
+            if os.getppid() != parent:  # it ended between fork and prctl
+                os._exit(1)
+
+    return prepare
+
+
+def stop(child: Child, *, sig: signal.Signals = signal.SIGTERM, seconds: float = 5.0) -> None:
+    """Ask a child to end, wait, and end its whole group when it does not."""
+    if child.poll() is None:
+        child.send_signal(sig)
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            kill_group(child.pid)
+            child.wait()
+
+
+def kill_group(pid: int) -> None:
+    """End a child's process group at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def end_tree(pid: int, *, started_at: float, seconds: float = 3.0) -> bool:
+    """End a process that an earlier start left behind, with all its descendants.
+
+    A pid alone proves nothing, the number may belong to somebody else by now: only a process that
+    was also started at `started_at` (seconds since the epoch) is touched. Says whether there was one.
+    """
+    try:
+        found = psutil.Process(pid)
+        if abs(found.create_time() - started_at) > 0.5:
+            return False
+        family = [*found.children(recursive=True), found]
+    except psutil.NoSuchProcess:
+        return False
+    for member in family:
+        _signal(member, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=seconds)
+    for member in alive:
+        _signal(member, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=seconds)
+    return True
+
+
+def _signal(member: psutil.Process, sig: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        member.send_signal(sig)

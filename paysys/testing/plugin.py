@@ -1,0 +1,100 @@
+"""The test suite's house: a real PostgreSQL, secrets, and a quick way to empty the tables.
+
+Loaded by `-p` from pytest.ini, so that all of it stands before Django reads its settings: a hook
+would be too late. The controller of pytest-xdist starts the server once; its workers inherit
+DATABASE_URL and make a database each.
+"""
+
+import atexit
+import base64
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from paysys.embedded import postgres
+from paysys.embedded.folder import data_folder, make_folder
+
+SECRETS = {
+    "PAYSYS_MODE": "test",
+    "SECRET_KEY": "a-key-of-the-tests-which-protects-nothing-at-all",
+    "PAYSYS_KEY_PEPPER": "a-pepper-of-the-tests-which-protects-nothing",
+    "PAYSYS_FIELD_KEYS": ",".join(
+        f"{name}:{base64.b64encode(letter * 32).decode()}"
+        for name, letter in (("k2", b"2"), ("k1", b"1"))
+    ),
+    # Nothing listens there: a test that needs the broker or a provider says so and starts one.
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+# Rows that `migrate` wrote: emptying a test's tables keeps them.
+KEPT = ("django_migrations", "django_content_type", "auth_permission")
+
+
+def _lock_a_folder() -> Path:
+    """The first free test folder of this checkout, ours until this process ends.
+
+    Two suites at once get one each.
+    """
+    number = 1
+    while True:
+        folder = make_folder(data_folder() / ("test" if number == 1 else f"test-{number}"))
+        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)  # closed by the kernel, at our end
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            number += 1
+        else:
+            return folder
+
+
+def _start_server() -> None:
+    server = postgres.start(_lock_a_folder(), settings=postgres.TEST_SETTINGS)
+    atexit.register(server.stop)
+    os.environ["DATABASE_URL"] = os.environ["DATABASE_OWNER_URL"] = server.url(postgres.OWNER)
+
+
+os.environ.update(SECRETS)
+if not os.environ.get("DATABASE_URL"):
+    _start_server()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Replace the flush after a `transaction=True` test.
+
+    Django's TRUNCATE meets the triggers of append-only tables, and takes a lock and a new file per
+    table. Here the session stops triggers and foreign keys for one transaction (a superuser may)
+    and deletes the rows of the tables that have any.
+    """
+    from django.db import connections
+    from django.test import TransactionTestCase
+
+    def empty_tables(self: Any) -> None:
+        for alias in self._databases_names(include_mirrors=False):
+            empty(connections[alias])
+
+    TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
+
+
+def empty(connection: BaseDatabaseWrapper) -> None:
+    """Delete every row a test may have written, append-only tables included."""
+    tables = [
+        connection.ops.quote_name(name)
+        for name in connection.introspection.table_names()
+        if name not in KEPT
+    ]
+    if not tables:
+        return
+    filled = " UNION ALL ".join(
+        f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(filled)
+        found = [name for (name,) in cursor.fetchall()]
+        if found:
+            deletes = "".join(f"DELETE FROM {name};" for name in found)
+            cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes} COMMIT")
