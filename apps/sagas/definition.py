@@ -221,7 +221,7 @@ class Saga:
 _registered: dict[tuple[str, int], Saga] = {}
 
 
-class UnknownSaga(LookupError):  # noqa: N818
+class UnknownSaga(LookupError):
     """No definition of that name and version is registered in this process."""
 
 

@@ -1,0 +1,365 @@
+"""One turn of one run: from taking the lease until there is nothing to do at once.
+
+A turn alternates between two things: a *commit*, in which the answer of the last call is recorded
+and every step that needs nobody outside is done, down to the intent of the next call; and that
+call itself, made with no transaction open. Every commit is one `db.unit()`.
+
+Three things can go wrong in a commit, and each has one answer:
+a guard failed (what we read is stale): read again, and stop if the lease is no longer ours;
+a `DomainError` (the business says no): undo from right to left;
+anything else (a bug, the database away): nobody knows, so retry later, and never undo.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+
+from apps.core import clock, db
+from apps.core.errors import DomainError
+from apps.sagas import selectors, store
+from apps.sagas.definition import (
+    Abort,
+    Call,
+    Context,
+    Intent,
+    Local,
+    Observation,
+    Outcome,
+    Ready,
+    Remote,
+    Saga,
+    Step,
+    Wait,
+    find,
+)
+from apps.sagas.models import Run
+from apps.sagas.types import Status
+
+log = structlog.get_logger(__name__)
+
+# When to ask again how a call ended: seconds after each look-up that could not tell.
+LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
+RETRY_LIMIT = 12
+STALE_LIMIT = 5
+SAFETY_SECONDS = 10.0
+
+# Set when the process is asked to stop: turns end at their next commit and hand their runs over.
+stopping = threading.Event()
+# Serialization failure, deadlock, and a unique key that somebody else took first.
+STALE_SQLSTATES = ("40001", "40P01", "23505")
+
+
+class _Next(Enum):
+    CALL = auto()  # an intent is committed: make the call
+    COMMIT = auto()  # there is more to do inside
+    PAUSE = auto()  # the lease is let go
+
+
+class Turn:
+    """The work on one leased run; see the module's own words."""
+
+    def __init__(self, run: Run, *, subject: Any = None, until_answer: bool = False) -> None:
+        self.run = run
+        self.saga: Saga = find(run.saga, run.definition_version)
+        self.until_answer = until_answer
+        self.subject = subject
+        self.fresh = subject is not None
+        self.intent: Intent | None = None
+        self.careful = False  # one step a commit, so that an error is known to be that step's
+        self.called = False
+
+    def go(self) -> Run:
+        """Work until the run has ended, waits, or (`until_answer`) has reached its answer point."""
+        try:
+            if not self.fresh:
+                self._read()
+            self._work(self._look_up_or_resend() if self.intent else None)
+        except Exception as error:  # noqa: BLE001  a bug or an unknown: retry, never undo
+            self._retry_later(error)
+        return self.run
+
+    def _work(self, observation: Observation | None) -> None:
+        """Commit and call in turn; `observation` is an answer that is not yet recorded."""
+        following, stale = _Next.COMMIT, 0
+        while following is not _Next.PAUSE:
+            try:
+                following = self._commit(observation)
+            except (db.GuardFailed, DatabaseError) as error:
+                stale += 1
+                if not _is_stale(error) or stale > STALE_LIMIT:
+                    raise
+                if not self._reread(observation):
+                    return
+            except DomainError as error:
+                if not self._reread(observation):
+                    return
+                observation = self._fail_step(observation, error)
+            else:
+                observation = self._send() if following is _Next.CALL else None
+
+    # --- inside: one commit -----------------------------------------------------------------
+
+    def _commit(self, observation: Observation | None) -> _Next:
+        now = clock.now()
+        with db.unit():
+            if observation is not None:
+                assert self.intent is not None
+                if not self._record(observation, now):
+                    return self._pause(now, _look_up_delay(self.run.attempts))
+            if observation is not None and self.careful:
+                following = _Next.COMMIT
+            elif stopping.is_set():
+                following = self._pause_at(now)
+            else:
+                following = self._decide(now)
+            hold = None if following is _Next.PAUSE else self._hold_seconds()
+            store.save(self.run, now=now, hold_seconds=hold)
+        return following
+
+    def _record(self, observation: Observation, now: datetime) -> bool:
+        """Write down what a call told us; False if that leaves us not knowing."""
+        intent = self.intent
+        assert intent is not None
+        self.saga.journal.observe(intent=intent, observation=observation, now=now)
+        if observation.outcome is Outcome.UNKNOWN:
+            self.run.attempts += 1
+            self.run.last_error = f"{intent.call}: {observation.code}"
+            return False
+        self.intent = None
+        self.run.attempts = 0
+        self.run.last_error = ""
+        if observation.outcome is Outcome.ABSENT:
+            self.run.generation += 1
+            return True
+        store.keep_result(self.run, self._results_key(), intent.call, observation)
+        if observation.outcome is Outcome.FAILED and self.run.status != Status.COMPENSATING:
+            self._begin_undo(Abort(observation.code, observation.message, observation.code))
+        return True
+
+    def _decide(self, now: datetime) -> _Next:
+        """Do every step that needs nobody outside, until a call, a wait or the end."""
+        while True:
+            undoing = self.run.status == Status.COMPENSATING
+            following = self._undo_step(now) if undoing else self._do_step(now)
+            if following is not _Next.COMMIT or self.careful:
+                return following
+
+    def _do_step(self, now: datetime) -> _Next:
+        step = self._step()
+        context = self._context(now)
+        self.run.status, self.run.waiting_for = Status.IN_PROGRESS, ""
+        if isinstance(step, Local):
+            waiting = step.do(context)
+            if waiting is not None:
+                return self._wait(waiting)
+        else:
+            decision = step.prepare(context)
+            if isinstance(decision, Wait):
+                return self._wait(decision)
+            if isinstance(decision, Ready):
+                return self._open(decision, now)
+            step.then(context)
+        return self._step_done(step, now)
+
+    def _step_done(self, step: Step, now: datetime) -> _Next:
+        self.run.completed_steps = [*self.run.completed_steps, step.name]
+        position = self.saga.index(step.name) + 1
+        if position == len(self.saga.steps):
+            return self._end(Status.COMPLETED)
+        self.run.current_step = self.saga.steps[position].name
+        if self.until_answer and step.name in self.saga.answer_after and self.called:
+            return self._pause_at(now)
+        return _Next.COMMIT
+
+    def _undo_step(self, now: datetime) -> _Next:
+        if not self.run.current_step:
+            assert self.run.abort is not None
+            self.saga.on_abort(self._context(now), Abort(**self.run.abort))
+            return self._end(Status.COMPENSATED)
+        undo = self._step().undo
+        context = self._context(now)
+        if isinstance(undo, Remote):
+            decision = undo.prepare(context)
+            if isinstance(decision, Wait):
+                self.run.next_run_at, self.run.waiting_for = decision.until, decision.reason
+                return _Next.PAUSE
+            if isinstance(decision, Ready):
+                return self._open(decision, now)
+            undo.then(context)
+        else:
+            undo(context)
+        self._undo_next(self.run.current_step)
+        return _Next.COMMIT
+
+    def _open(self, ready: Ready, now: datetime) -> _Next:
+        """Write the intent; the call is made only after it is committed."""
+        key = f"{self.run.subject_id}:{self._results_key()}.{ready.call}:{self.run.generation}"
+        self.intent = self.saga.journal.open(
+            book_id=self.run.book_id,
+            subject_id=self.run.subject_id,
+            run_id=self.run.id,
+            step=self._results_key(),
+            call=ready.call,
+            op_key=key,
+            request=ready.request,
+            now=now,
+        )
+        return _Next.CALL
+
+    def _begin_undo(self, abort: Abort) -> None:
+        """Turn round. The current step is undone too if it wrote an intent."""
+        touched = self.run.current_step in self.run.results
+        failed = self.run.current_step
+        self.run.abort = {
+            "code": abort.code,
+            "message": abort.message,
+            "decline_code": abort.decline_code,
+        }
+        self.run.status, self.run.waiting_for = Status.COMPENSATING, ""
+        if not touched:
+            self._undo_next(failed)
+
+    def _undo_next(self, undone: str) -> None:
+        self.run.completed_steps = [s for s in self.run.completed_steps if s != undone]
+        self.run.current_step = (self.run.completed_steps or [""])[-1]
+
+    def _end(self, status: Status) -> _Next:
+        self.run.status, self.run.current_step, self.run.waiting_for = status, "", ""
+        return _Next.PAUSE
+
+    def _wait(self, wait: Wait) -> _Next:
+        self.run.status, self.run.waiting_for = Status.WAITING, wait.reason
+        self.run.next_run_at = wait.until
+        return _Next.PAUSE
+
+    def _pause_at(self, when: datetime) -> _Next:
+        self.run.next_run_at = when
+        return _Next.PAUSE
+
+    def _pause(self, now: datetime, seconds: float) -> _Next:
+        self.run.next_run_at = now + timedelta(seconds=seconds)
+        store.save(self.run, now=now, hold_seconds=None)
+        return _Next.PAUSE
+
+    # --- outside: one call --------------------------------------------------------------------
+
+    def _send(self) -> Observation:
+        assert self.intent is not None
+        self.called = True
+        return self._call(self.intent).send(self.intent)
+
+    def _look_up_or_resend(self) -> Observation:
+        """What became of a call whose end is not known.
+
+        Ask first. If it had no effect, the same `op_key` is sent again, as long as the other side
+        honors it; a new generation begins only where nothing can still arrive.
+        """
+        intent = self.intent
+        assert intent is not None
+        call = self._call(intent)
+        observation = call.look_up(intent)
+        if observation.outcome is not Outcome.ABSENT:
+            return observation
+        age = (clock.now() - intent.created_at).total_seconds()
+        if intent.answered or age > call.horizon_seconds:
+            return observation
+        return self._send()
+
+    def _call(self, intent: Intent) -> Call:
+        step = self._step()
+        remote = step.undo if self.run.status == Status.COMPENSATING else step
+        assert isinstance(remote, Remote)
+        return remote.call(intent.call)
+
+    # --- when it goes wrong ---------------------------------------------------------------------
+
+    def _fail_step(self, observation: Observation | None, error: DomainError) -> Observation | None:
+        """The business said no. In careful mode we know which step said it: undo."""
+        if not self.careful:
+            self.careful = True
+            return observation
+        if self.run.status == Status.COMPENSATING:
+            raise RuntimeError(f"an undo may not refuse: {error.code} {error}") from error
+        now = clock.now()
+        with db.unit():
+            self._begin_undo(Abort(error.code, error.message, error.decline_code or ""))
+            store.save(self.run, now=now, hold_seconds=store.LEASE_SECONDS)
+        return None
+
+    def _read(self) -> None:
+        self.subject = self.saga.load(self.run.book_id, self.run.subject_id)
+        self.intent = self.saga.journal.find_open(run_id=self.run.id)
+
+    def _reread(self, observation: Observation | None) -> bool:
+        """Read run and subject again; False, with the answer recorded, if the lease is lost."""
+        fence = self.run.fence
+        fresh = selectors.get(self.run.id)
+        if fresh.fence != fence:
+            if observation is not None and self.intent is not None:
+                with db.unit():
+                    self.saga.journal.observe(
+                        intent=self.intent, observation=observation, now=clock.now()
+                    )
+            return False
+        self.run = fresh
+        self._read()
+        return True
+
+    def _retry_later(self, error: Exception) -> None:
+        """Nobody knows: let the lease go and try again, with a growing delay; then ask a person."""
+        log.exception("saga_turn_failed", run_id=str(self.run.id), step=self.run.current_step)
+        now = clock.now()
+        run = selectors.get(self.run.id)
+        if run.fence != self.run.fence:
+            return
+        run.attempts += 1
+        run.last_error = f"{type(error).__name__}: {error}"
+        run.next_run_at = now + timedelta(seconds=_retry_delay(run.attempts))
+        if run.attempts >= RETRY_LIMIT:
+            run.status = Status.NEEDS_ATTENTION
+        with db.unit():
+            store.save(run, now=now, hold_seconds=None)
+        self.run = run
+
+    # --- small things ---------------------------------------------------------------------------
+
+    def _step(self) -> Step:
+        return self.saga.steps[self.saga.index(self.run.current_step)]
+
+    def _results_key(self) -> str:
+        """Where the answers of the current step's calls are kept; undoing has a key of its own."""
+        step = self._step()
+        if self.run.status == Status.COMPENSATING and isinstance(step.undo, Remote):
+            return f"{step.name}~{step.undo.name}"
+        return step.name
+
+    def _context(self, now: datetime) -> Context:
+        results = store.kept_results(self.run, self._results_key()) if self.run.current_step else {}
+        return Context(run=self.run, subject=self.subject, now=now, results=results)
+
+    def _hold_seconds(self) -> float:
+        if self.intent is None:
+            return store.LEASE_SECONDS
+        return self._call(self.intent).timeout_seconds + SAFETY_SECONDS
+
+
+def _is_stale(error: Exception) -> bool:
+    if isinstance(error, db.GuardFailed):
+        return True
+    return getattr(error.__cause__, "sqlstate", None) in STALE_SQLSTATES
+
+
+def _look_up_delay(attempts: int) -> float:
+    return LOOK_UP_AFTER[min(attempts, len(LOOK_UP_AFTER)) - 1]
+
+
+def _retry_delay(attempts: int) -> float:
+    """Full jitter, so that runs which failed together do not come back together."""
+    return random.uniform(0.5, 1.0) * min(2.0**attempts, 300.0)  # noqa: S311

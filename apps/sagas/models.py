@@ -1,0 +1,62 @@
+"""One table: a run, which is one saga on its way."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from apps.core.ids import new_id
+from apps.sagas.types import OPEN, Status
+
+
+class Run(models.Model):
+    """One instance of a saga.
+
+    `fence` grows with every lease; whoever writes repeats the fence it was given, so a worker that
+    lost its lease can no longer change anything. `nudges` counts the calls for attention, so that
+    one which arrives while somebody works is not lost.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    book_id = models.UUIDField()
+    saga = models.CharField(max_length=40)
+    definition_version = models.SmallIntegerField(default=1)
+    subject_id = models.UUIDField()
+    current_step = models.CharField(max_length=40, blank=True)
+    completed_steps = ArrayField(models.CharField(max_length=40), default=list)
+    status = models.CharField(
+        max_length=16, choices=[(s, s) for s in Status], default=Status.IN_PROGRESS
+    )
+    waiting_for = models.CharField(max_length=60, blank=True)
+    attempts = models.IntegerField(default=0)
+    generation = models.IntegerField(default=1)
+    next_run_at = models.DateTimeField(null=True)
+    nudges = models.IntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    fence = models.BigIntegerField(default=0)
+    results = models.JSONField(default=dict)
+    abort = models.JSONField(null=True)
+    last_error = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sagas_run"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book_id", "saga", "subject_id"], name="sagas_run_one_per_subject"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=OPEN) | Q(next_run_at__isnull=False),
+                name="sagas_run_open_has_a_date",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_run_at"], condition=Q(status__in=OPEN), name="sagas_run_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.saga} {self.status} at {self.current_step or 'the end'}"

@@ -1,0 +1,162 @@
+"""Starting runs and moving them forward. Everybody who wants a run to move comes through here."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from apps.core import clock, db, queue
+from apps.sagas import definition, engine, selectors, store
+from apps.sagas.engine import Turn
+from apps.sagas.models import Run
+from apps.sagas.types import OPEN, Status
+
+log = structlog.get_logger(__name__)
+
+
+def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
+    """Add a run of the newest definition of `saga` to the caller's transaction.
+
+    The run is leased to the caller, who either drives it (`drive`, `advance`) or rings the bell
+    (`ring`) after the commit; if it does neither, the sweeper finds the run when the lease ends.
+
+    Transaction: joins the caller's (`db.unit` or `atomic`).
+    """
+    assert db.is_open(), "a run starts together with its subject"
+    return store.insert(saga=definition.find(saga), book_id=book_id, subject_id=subject_id, now=now)
+
+
+def advance(*, run_id: UUID) -> Run | None:
+    """Take a run that is due and work on it until it ends or waits.
+
+    Retries: safe at any time and from anywhere; None means there was nothing for us to do.
+    Transaction: opens its own; none may be open, since providers are called.
+    """
+    assert not db.is_open(), "a run is never advanced inside a transaction"
+    run = store.lease(run_id=run_id, now=clock.now())
+    return _work(Turn(run)) if run else None
+
+
+def advance_started(run: Run, *, subject: Any, until_answer: bool = True) -> Run:
+    """Work on a run just started by this process, whose lease and subject are still in hand."""
+    assert not db.is_open(), "a run is never advanced inside a transaction"
+    return _work(Turn(run, subject=subject, until_answer=until_answer))
+
+
+def resume(*, run_id: UUID, now: datetime) -> None:
+    """Nudge: make the run due and ring the bell. It carries nothing; the run asks what is true.
+
+    Transaction: joins the caller's.
+    """
+    store.nudge(run_id=run_id, now=now)
+    ring(run_id)
+
+
+def ring(run_id: UUID) -> None:
+    """Ask a worker to look at the run, once the caller's transaction is committed."""
+    queue.enqueue("sagas.advance", str(run_id))
+
+
+def retry(*, run_id: UUID, now: datetime) -> None:
+    """A person has looked at a run that needed attention: let it try again.
+
+    Transaction: joins the caller's.
+    :raises db.GuardFailed: the run does not need attention.
+    """
+    db.write(
+        "UPDATE sagas_run SET attempts = 0, next_run_at = %s, status = "
+        "CASE WHEN abort IS NULL THEN 'IN_PROGRESS' ELSE 'COMPENSATING' END "
+        "WHERE id = %s AND status = 'NEEDS_ATTENTION'",
+        (now, run_id),
+        expect=1,
+        what="sagas: the run does not need attention",
+    )
+    ring(run_id)
+
+
+def sweep(*, limit: int = 100) -> int:
+    """Find runs that are due and work on each; how many there were. No broker is needed."""
+    due = selectors.list_due(now=clock.now(), limit=limit)
+    for run_id in due:
+        if engine.stopping.is_set():
+            break
+        advance(run_id=run_id)
+    return len(due)
+
+
+def _work(turn: Turn) -> Run:
+    run = turn.go()
+    if run.status in OPEN and _is_due(run):
+        ring(run.id)
+    return run
+
+
+def _is_due(run: Run) -> bool:
+    """Whether a worker should look at once: an answer point, or a nudge while we worked."""
+    now = clock.now()
+    if run.next_run_at is not None and run.next_run_at <= now:
+        return True
+    if run.status != Status.WAITING:
+        return False
+    return Run.objects.filter(id=run.id, next_run_at__lte=now, lease_until=None).exists()
+
+
+# --- the pool of the web process ------------------------------------------------------------------
+
+
+class _Pool:
+    """A bounded pool of threads that advance runs while requests wait for their answer points.
+
+    Full means full: nothing is queued in memory, where a crash would delay it by a lease.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._free = threading.BoundedSemaphore(size)
+        self._threads = ThreadPoolExecutor(max_workers=size, thread_name_prefix="saga")
+
+    def submit(self, run: Run, subject: Any) -> Future[Run] | None:
+        if not self._free.acquire(blocking=False):
+            return None
+        future = self._threads.submit(_drive, run, subject)
+        future.add_done_callback(lambda _: self._free.release())
+        return future
+
+
+_pool: _Pool | None = None
+_pool_lock = threading.Lock()
+
+
+def drive(run: Run, *, subject: Any) -> Future[Run] | None:
+    """Advance a run just started in the pool; None (and the bell is rung) if the pool is full."""
+    global _pool  # noqa: PLW0603  one pool a process, made when first needed (after the fork)
+    with _pool_lock:
+        if _pool is None:
+            _pool = _Pool(settings.PAYSYS_SAGA_THREADS)
+    future = _pool.submit(run, subject)
+    if future is None:
+        hand_over(run)
+    return future
+
+
+def hand_over(run: Run) -> None:
+    """Let go of the lease of a run just started, so that a worker takes it at once."""
+    with db.unit():
+        store.save(run, now=clock.now(), hold_seconds=None)
+    ring(run.id)
+
+
+def _drive(run: Run, subject: Any) -> Run:
+    close_old_connections()
+    try:
+        return advance_started(run, subject=subject)
+    except Exception:
+        log.exception("saga_drive_failed", run_id=str(run.id))
+        connection.close()
+        raise

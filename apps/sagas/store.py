@@ -1,0 +1,129 @@
+"""The writes of the engine: start, lease, save, let go. Every one is a single statement."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from apps.core import db, ids
+from apps.sagas.definition import Observation, Outcome, Saga
+from apps.sagas.models import Run
+from apps.sagas.types import ENDED, Status
+
+LEASE_SECONDS = 30.0
+
+_INSERT = """
+INSERT INTO sagas_run (id, book_id, saga, definition_version, subject_id, current_step,
+    completed_steps, status, waiting_for, attempts, generation, next_run_at, nudges, lease_until,
+    fence, results, abort, last_error, created_at, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, '', 0, 1, %s, 0,
+    clock_timestamp() + make_interval(secs => %s), 1, '{}'::jsonb, NULL, '', %s, %s)
+"""
+
+_LEASE = """
+UPDATE sagas_run
+SET fence = fence + 1, lease_until = clock_timestamp() + make_interval(secs => %s)
+WHERE id = %s AND status IN ('IN_PROGRESS', 'WAITING', 'COMPENSATING') AND next_run_at <= %s
+  AND (lease_until IS NULL OR lease_until < clock_timestamp())
+RETURNING id
+"""
+
+# A nudge that came while the holder worked makes the run due at once.
+_SAVE = """
+UPDATE sagas_run
+SET current_step = %s, completed_steps = %s::varchar[], status = %s, waiting_for = %s,
+    attempts = %s, generation = %s,
+    next_run_at = CASE WHEN nudges > %s THEN least(%s::timestamptz, %s::timestamptz)
+                       ELSE %s::timestamptz END,
+    lease_until = clock_timestamp() + make_interval(secs => %s),
+    results = %s::jsonb, abort = %s::jsonb, last_error = %s, updated_at = %s
+WHERE id = %s AND book_id = %s AND fence = %s
+"""
+
+LEASE_LOST = "sagas: the lease was lost"
+
+
+def insert(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
+    """Add a new run, already leased to whoever starts it, to the caller's transaction."""
+    run = Run(
+        id=ids.new_id(),
+        book_id=book_id,
+        saga=saga.name,
+        definition_version=saga.version,
+        subject_id=subject_id,
+        current_step=saga.steps[0].name,
+        next_run_at=now,
+        fence=1,
+        created_at=now,
+        updated_at=now,
+    )
+    db.write(
+        _INSERT,
+        (
+            *(run.id, book_id, saga.name, saga.version, subject_id, run.current_step, run.status),
+            *(now, LEASE_SECONDS, now, now),
+        ),
+    )
+    return run
+
+
+def lease(*, run_id: UUID, now: datetime, seconds: float = LEASE_SECONDS) -> Run | None:
+    """Take the run for ourselves, or None: it is not due, has ended, or somebody else holds it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEASE, (seconds, run_id, now))
+        taken = cursor.fetchone()
+    return Run.objects.get(id=run_id) if taken else None
+
+
+def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
+    """Write the run's position, guarded by the fence; without `hold_seconds` the lease is let go.
+
+    :raises db.GuardFailed: (when sent) somebody else has the lease now.
+    """
+    if run.status in (*ENDED, Status.NEEDS_ATTENTION):
+        run.next_run_at = None
+    due, nudged_due = run.next_run_at, run.next_run_at and now
+    db.write(
+        _SAVE,
+        (
+            *(run.current_step, run.completed_steps, run.status, run.waiting_for),
+            *(run.attempts, run.generation, run.nudges, due, nudged_due, due),
+            *(hold_seconds, json.dumps(run.results), json.dumps(run.abort) if run.abort else None),
+            *(run.last_error[:300], now, run.id, run.book_id, run.fence),
+        ),
+        expect=1,
+        what=LEASE_LOST,
+    )
+
+
+def nudge(*, run_id: UUID, now: datetime) -> None:
+    """Make an open run due now; it carries nothing, and a run that has ended ignores it."""
+    db.write(
+        "UPDATE sagas_run SET nudges = nudges + 1, next_run_at = least(next_run_at, %s) "
+        "WHERE id = %s AND status IN ('IN_PROGRESS', 'WAITING', 'COMPENSATING')",
+        (now, run_id),
+    )
+
+
+def keep_result(run: Run, step: str, call: str, observation: Observation) -> None:
+    """Remember what a call told us, for the steps that follow and for whoever takes over."""
+    run.results.setdefault(step, {})[call] = {
+        "outcome": observation.outcome,
+        "result": observation.result,
+        "code": observation.code,
+        "message": observation.message,
+        "provider_reference": observation.provider_reference,
+    }
+
+
+def kept_results(run: Run, step: str) -> dict[str, Observation]:
+    """What the calls of one step told us so far, by name of the call."""
+    return {call: _observation(kept) for call, kept in run.results.get(step, {}).items()}
+
+
+def _observation(kept: dict[str, Any]) -> Observation:
+    return Observation(**{**kept, "outcome": Outcome(kept["outcome"])})
