@@ -142,12 +142,19 @@ class Abort:
 
 @dataclass
 class Context:
-    """What a step sees: the run, its subject as read, and what the current step's calls told us."""
+    """What a step sees.
+
+    `results` is what the calls of the current step told us, by name; `answered` names the call
+    whose answer came in this turn, and `waited_for` the reason the run comes back from waiting for:
+    with both, `prepare` tells a fresh answer from a nudge that asks it to look again.
+    """
 
     run: Run
     subject: Any
     now: datetime
     results: dict[str, Observation] = field(default_factory=dict)
+    answered: str = ""
+    waited_for: str = ""
 
 
 Effect = Callable[[Context], None]

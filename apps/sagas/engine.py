@@ -74,6 +74,7 @@ class Turn:
         self.intent: Intent | None = None
         self.careful = False  # one step a commit, so that an error is known to be that step's
         self.called = False
+        self.answered = ""  # the call whose answer this turn brought
 
     def go(self) -> Run:
         """Work until the run has ended, waits, or (`until_answer`) has reached its answer point."""
@@ -133,6 +134,7 @@ class Turn:
             self.run.last_error = f"{intent.call}: {observation.code}"
             return False
         self.intent = None
+        self.answered = intent.call
         self.run.attempts = 0
         self.run.last_error = ""
         if observation.outcome is Outcome.ABSENT:
@@ -169,6 +171,7 @@ class Turn:
         return self._step_done(step, now)
 
     def _step_done(self, step: Step, now: datetime) -> _Next:
+        self.answered = ""
         self.run.completed_steps = [*self.run.completed_steps, step.name]
         position = self.saga.index(step.name) + 1
         if position == len(self.saga.steps):
@@ -227,6 +230,7 @@ class Turn:
             self._undo_next(failed)
 
     def _undo_next(self, undone: str) -> None:
+        self.answered = ""
         self.run.completed_steps = [s for s in self.run.completed_steps if s != undone]
         self.run.current_step = (self.run.completed_steps or [""])[-1]
 
@@ -342,7 +346,14 @@ class Turn:
 
     def _context(self, now: datetime) -> Context:
         results = store.kept_results(self.run, self._results_key()) if self.run.current_step else {}
-        return Context(run=self.run, subject=self.subject, now=now, results=results)
+        return Context(
+            run=self.run,
+            subject=self.subject,
+            now=now,
+            results=results,
+            answered=self.answered,
+            waited_for=self.run.waiting_for,
+        )
 
     def _hold_seconds(self) -> float:
         if self.intent is None:

@@ -45,7 +45,9 @@ class Run(models.Model):
         db_table = "sagas_run"
         constraints = [
             models.UniqueConstraint(
-                fields=["book_id", "saga", "subject_id"], name="sagas_run_one_per_subject"
+                fields=["book_id", "saga", "subject_id"],
+                condition=Q(status__in=(*OPEN, Status.NEEDS_ATTENTION)),
+                name="sagas_run_one_open_per_subject",
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=OPEN) | Q(next_run_at__isnull=False),
@@ -53,6 +55,7 @@ class Run(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["subject_id"], name="sagas_run_subject"),
             models.Index(
                 fields=["next_run_at"], condition=Q(status__in=OPEN), name="sagas_run_due"
             ),

@@ -17,8 +17,9 @@ def get(run_id: UUID) -> Run:
 
 
 def find(*, book_id: UUID, saga: str, subject_id: UUID) -> Run | None:
-    """The run of a subject, or None."""
-    return Run.objects.filter(book_id=book_id, saga=saga, subject_id=subject_id).first()
+    """The newest run of a subject, or None."""
+    runs = Run.objects.filter(book_id=book_id, saga=saga, subject_id=subject_id)
+    return runs.order_by("-id").first()
 
 
 def list_due(*, now: datetime, limit: int) -> list[UUID]:
