@@ -1,0 +1,293 @@
+"""Everything that writes the books.
+
+A posting is one call of one function in the database, so that it can travel in one message with the
+rest of its step (`core.db.unit`). Accounts need no preparation: the first posting that names a code
+of the chart opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from apps.core import db
+from apps.core.errors import CardError
+from apps.core.ids import new_id
+from apps.core.money import exponent
+from apps.ledger import chart
+from apps.ledger.types import EntryType, Line, Posting
+
+MAX_LINES = 100
+MAX_POSTINGS = 1_000
+
+
+class Misposting(Exception):  # noqa: N818
+    """A bug in whoever posts: nothing was booked, and trying again will not help.
+
+    `facts` holds what is known of it: `reference`, in a batch `position` (from 1), `account`.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message, facts)
+        self.facts = facts
+
+
+class Unbalanced(Misposting):
+    """Debits and credits differ in some currency, or the lines are no transaction at all."""
+
+
+class UnknownAccount(Misposting):
+    """No account of the chart has this code."""
+
+
+class NotWhole(Misposting):
+    """An amount that is not positive, or has more decimals than its currency."""
+
+
+class ReferenceReused(Misposting):
+    """The reference was posted before with other content."""
+
+
+class NoRow(Misposting):
+    """A guarded line on an account that keeps no balance to guard."""
+
+
+class UnknownTransaction(Misposting):
+    """There is nothing to reverse: no transaction of the book has this reference."""
+
+
+class AlreadyReversed(Misposting):
+    """A transaction is reversed once, and this one was, under another reference."""
+
+
+class InsufficientFunds(CardError):
+    """An account would fall below its floor, or a guarded line would take it below zero."""
+
+    code = "insufficient_funds"
+    says = "The balance does not cover this amount."
+
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+def _raised_as(kind: type[Misposting]) -> Callable[[str, str], Exception]:
+    def build(message: str, detail: str) -> Exception:
+        return kind(message, **(json.loads(detail) if detail else {}))
+
+    return build
+
+
+db.ERRORS.update(
+    {
+        "LG001": _raised_as(Unbalanced),
+        "LG002": _raised_as(UnknownAccount),
+        "LG004": lambda _message, detail: InsufficientFunds(**json.loads(detail)),
+        "LG005": _raised_as(ReferenceReused),
+        "LG006": _raised_as(Misposting),
+        "LG007": _raised_as(NoRow),
+        "LG008": _raised_as(UnknownTransaction),
+        "LG009": _raised_as(AlreadyReversed),
+    }
+)
+
+_POST = (
+    "SELECT ledger_post(%s::uuid, %s::uuid, %s, %s, %s::timestamptz, %s::bytea,"
+    " %s::text[], %s::text[], %s::numeric[], %s::int[])"
+)
+_POST_MANY = (
+    "SELECT ledger_post_many(%s::uuid, %s::uuid[], %s::text[], %s::text[], %s::timestamptz[],"
+    " %s::bytea[], %s::text[], %s::text[], %s::int[], %s::smallint[], %s::int[], %s::numeric[],"
+    " %s::int[])"
+)
+_REVERSE = "SELECT ledger_reverse(%s::uuid, %s::uuid, %s, %s, %s::timestamptz)"
+
+
+def post(
+    *,
+    book_id: UUID,
+    reference: str,
+    kind: str,
+    lines: Sequence[Line],
+    occurred_at: datetime,
+) -> None:
+    """Book one balanced transaction and move the row balances it touches.
+
+    Units: every line holds a positive `Money`, already rounded to its currency's minor unit; the
+    side carries the direction, the sign never does.
+    Retries: `reference` makes it idempotent in its book. The same reference with the same kind and
+    lines books nothing again; `occurred_at` is then the first one's.
+    Transaction: joins the caller's unit or `atomic()` block. Inside a unit the errors marked * are
+    raised when the unit is sent. Row accounts stay locked, in the order of their codes, until the
+    commit; other accounts are never locked.
+
+    :raises Unbalanced: debits and credits differ in some currency.
+    :raises UnknownAccount: a code that is not of the chart.
+    :raises NotWhole: an amount that is not positive or not whole in its minor unit.
+    :raises ReferenceReused: * the reference was posted before with other content.
+    :raises InsufficientFunds: * an account would fall below its floor.
+    :raises NoRow: * a guarded line on an account without a row.
+    """
+    assert db.is_open(), "a posting needs a transaction: db.unit() or atomic()"
+    codes, currencies, amounts, guarded = _columns(lines, reference)
+    accounts, signed = "{" + ",".join(codes) + "}", "{" + ",".join(amounts) + "}"
+    in_currencies = "{" + ",".join(currencies) + "}"
+    db.write(
+        _POST,
+        (
+            str(new_id()),
+            str(book_id),
+            reference,
+            kind,
+            occurred_at.isoformat(),
+            _fingerprint(kind, accounts, in_currencies, signed),
+            accounts,
+            in_currencies,
+            signed,
+            "{" + ",".join(map(str, guarded)) + "}" if guarded else None,
+        ),
+    )
+
+
+def post_many(*, book_id: UUID, postings: Sequence[Posting]) -> None:
+    """Book a batch of one book in one call, all of it or nothing; order matters to floors.
+
+    Floors are checked after every posting, in the order given: a credit earlier in the batch pays
+    for a debit later in it. A reference met twice in the batch is a repeat, as it is across calls.
+    Units, retries, transaction: as `post`; at most `MAX_POSTINGS`. Three to eight times as many
+    postings a second as one by one, and all row accounts of the batch are locked at once.
+
+    :raises Misposting: one of `post`'s; `facts` names the position (from 1) and the reference.
+    :raises InsufficientFunds: * with the same facts.
+    """
+    assert db.is_open(), "a posting needs a transaction: db.unit() or atomic()"
+    if len(postings) > MAX_POSTINGS:
+        raise ValueError(f"{len(postings)} postings in one batch; {MAX_POSTINGS} are the most")
+    if not postings:
+        return
+    db.write(_POST_MANY, _batch(book_id, postings))
+
+
+def reverse(
+    *, book_id: UUID, reference: str, reversal_reference: str, occurred_at: datetime
+) -> None:
+    """Book the offsetting transaction of an earlier one: nothing is ever edited or deleted.
+
+    The reversal has the kind of what it reverses and the sides exchanged; it obeys floors.
+    Retries: `reversal_reference` makes it idempotent.
+    Transaction: as `post`.
+
+    :raises UnknownTransaction: * nothing was posted under `reference`.
+    :raises AlreadyReversed: * it was reversed under another reference.
+    :raises ReferenceReused: * `reversal_reference` is something else.
+    :raises InsufficientFunds: * an account would fall below its floor.
+    """
+    assert db.is_open(), "a reversal needs a transaction: db.unit() or atomic()"
+    db.write(
+        _REVERSE,
+        (
+            str(new_id()),
+            str(book_id),
+            reference,
+            reversal_reference,
+            occurred_at.isoformat(),
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _quantum(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-exponent(currency))
+
+
+def _columns(
+    lines: Sequence[Line], reference: str
+) -> tuple[list[str], list[str], list[str], list[int]]:
+    """Check a posting's lines and turn them into columns: codes, currencies, signed amounts.
+
+    Sorted by account, which is the order in which rows are locked, and by amount, so that the same
+    lines always make the same fingerprint. The last column holds the numbers of guarded lines.
+    """
+    if not 2 <= len(lines) <= MAX_LINES:
+        raise Unbalanced("a transaction has 2 to 100 lines", reference=reference)
+    rows: list[tuple[str, str, Decimal, bool]] = []
+    sums: dict[str, Decimal] = {}
+    for code, side, money, is_guarded in lines:
+        amount, currency = money.amount, money.currency.code
+        if amount <= 0 or amount != amount.quantize(_quantum(currency)):
+            raise NotWhole(f"{amount} {currency}", reference=reference, account=code)
+        if side is EntryType.CREDIT:
+            amount = -amount
+        sums[currency] = sums.get(currency, 0) + amount
+        try:
+            chart.rule_of(code)
+        except chart.UnknownCode:
+            raise UnknownAccount("not of the chart", reference=reference, account=code) from None
+        rows.append((code, currency, amount, is_guarded))
+    if any(sums.values()):
+        raise Unbalanced("debits and credits differ", reference=reference)
+    rows.sort()
+    return (
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [f"{row[2]:.4f}" for row in rows],
+        [number for number, row in enumerate(rows, 1) if row[3]],
+    )
+
+
+def _fingerprint(kind: str, codes: str, currencies: str, amounts: str) -> str:
+    """What must be equal for a repeated reference to be a repeat, as a `bytea` literal."""
+    content = f"{kind}\n{codes}\n{currencies}\n{amounts}"
+    return "\\x" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _batch(book_id: UUID, postings: Sequence[Posting]) -> tuple[Any, ...]:
+    """The parameters of `ledger_post_many`: each account once, lines pointing at it by number."""
+    accounts: dict[tuple[str, str], int] = {}
+    fingerprints: list[str] = []
+    positions: list[int] = []
+    numbers: list[int] = []
+    of_account: list[int] = []
+    amounts: list[str] = []
+    guarded: list[int] = []
+    for position, posting in enumerate(postings, 1):
+        try:
+            codes, currencies, signed, guards = _columns(posting.lines, posting.reference)
+        except Misposting as error:
+            error.facts["position"] = position
+            raise
+        fingerprints.append(
+            _fingerprint(
+                posting.kind,
+                "{" + ",".join(codes) + "}",
+                "{" + ",".join(currencies) + "}",
+                "{" + ",".join(signed) + "}",
+            )
+        )
+        guarded.extend(len(positions) + number for number in guards)
+        positions.extend([position] * len(codes))
+        numbers.extend(range(1, len(codes) + 1))
+        for account in zip(codes, currencies, strict=True):
+            of_account.append(accounts.setdefault(account, len(accounts) + 1))
+        amounts.extend(signed)
+    return (
+        str(book_id),
+        [new_id() for _ in postings],
+        [posting.reference for posting in postings],
+        [posting.kind for posting in postings],
+        [posting.occurred_at for posting in postings],
+        fingerprints,
+        [code for code, _ in accounts],
+        [currency for _, currency in accounts],
+        positions,
+        numbers,
+        of_account,
+        "{" + ",".join(amounts) + "}",
+        guarded,
+    )
