@@ -92,10 +92,16 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- sagas
 PAYSYS_SAGA_THREADS = env.int("PAYSYS_SAGA_THREADS", 8)  # runs a web process advances at once
 PAYSYS_SWEEP_SECONDS = env.float("PAYSYS_SWEEP_SECONDS", 3.0)
+
+# --- callers
+# Under it the API keys are hashed: whoever has the table but not this has no key.
+PAYSYS_KEY_PEPPER = env.str("PAYSYS_KEY_PEPPER", "insecure-for-commands-that-serve-nothing")
+PAYSYS_RATE_LIMIT_PER_SECOND = env.int("PAYSYS_RATE_LIMIT_PER_SECOND", 1000)  # of one API key
+PAYSYS_IDEMPOTENCY_HOURS = env.float("PAYSYS_IDEMPOTENCY_HOURS", 48.0)  # kept after the answer

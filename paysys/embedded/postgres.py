@@ -1,8 +1,9 @@
 """PostgreSQL 18 out of a wheel, started as our own child.
 
 The wheel's Python part is not used: it keeps a list of users of a server that one `kill -9`
-leaves wrong for ever, and opens every parent folder to everybody. Here the server is a child of the
-process that needs it, listens on a Unix socket in a folder that only we can enter, and ends with us.
+leaves wrong for ever, and opens every parent folder to everybody. Here the server is a child of
+the process that needs it, listens on a Unix socket in a folder that only we can enter, and ends
+with us.
 """
 
 import os

@@ -79,7 +79,7 @@ def end_tree(pid: int, *, started_at: float, seconds: float = 3.0) -> bool:
     """End a process that an earlier start left behind, with all its descendants.
 
     A pid alone proves nothing, the number may belong to somebody else by now: only a process that
-    was also started at `started_at` (seconds since the epoch) is touched. Says whether there was one.
+    was also started at `started_at` (seconds since the epoch) is touched. Says whether there was.
     """
     try:
         found = psutil.Process(pid)

@@ -58,6 +58,7 @@ def _start_server() -> None:
 
 
 os.environ.update(SECRETS)
+os.environ["STATIC_ROOT"] = str(make_folder(data_folder() / "test" / "static"))
 if not os.environ.get("DATABASE_URL"):
     _start_server()
 

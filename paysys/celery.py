@@ -1,0 +1,82 @@
+"""Celery: woken by ids, it looks into the database for what there is to do.
+
+The broker is a doorbell and may lose or repeat every message: no results, no arguments but ids,
+acknowledged late, and whatever a lost message asked for is found again by a sweeper.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import crontab, schedule
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paysys.settings")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One line of the timetable. A bell that nobody answered in time is not worth keeping."""
+
+    task: str
+    when: schedule | crontab
+
+    def as_entry(self) -> dict[str, Any]:
+        every = self.when.run_every if type(self.when) is schedule else timedelta(hours=1)
+        return {
+            "task": self.task,
+            "schedule": self.when,
+            "options": {"expires": every.total_seconds()},
+        }
+
+
+def every(*, seconds: float) -> schedule:
+    return schedule(timedelta(seconds=seconds))
+
+
+def daily(*, at: str) -> crontab:
+    """`at` is "HH:MM", UTC."""
+    hour, minute = at.split(":")
+    return crontab(hour=hour, minute=minute)
+
+
+# What beat rings for. Only names of tasks that exist; a test compares.
+TIMETABLE: tuple[Job, ...] = ()
+
+app = Celery("paysys")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        # Redis gives a message to somebody else after this long: more than any task may take.
+        "visibility_timeout": 120,
+        # A broker that hangs is a broker that is away; nobody waits for a doorbell.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+    },
+    result_backend=None,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_soft_time_limit=25,
+    task_time_limit=30,
+    # On SIGTERM (see `up`): tasks get this long, then go back to the queue.
+    worker_soft_shutdown_timeout=2.5,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_send_task_events=False,
+    enable_utc=True,
+    timezone="UTC",
+    beat_schedule={job.task: job.as_entry() for job in TIMETABLE},
+)
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Connected so that Celery leaves logging as Django configured it."""
