@@ -1,0 +1,116 @@
+"""Merchants, the keys they ask with, and what they pay us."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.core.ids import new_id
+
+
+class Merchant(models.Model):
+    """A business whose payments we take. Its id is the id of its book."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "ACTIVE"
+        SUSPENDED = "SUSPENDED"
+        CLOSED = "CLOSED"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=200)
+    country = models.CharField(max_length=2)
+    default_currency = models.CharField(max_length=3)
+    time_zone = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "merchants_merchant"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=["ACTIVE", "SUSPENDED", "CLOSED"]),
+                name="merchants_merchant_status",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKey(models.Model):
+    """One secret key, of which only a keyed hash is stored.
+
+    The prefix is the public part of the key and unique among all merchants, so it is the row's
+    own key (and leads to the book); it is what the audit trail and the console call the key by.
+    """
+
+    class Mode(models.TextChoices):
+        TEST = "test"
+        LIVE = "live"
+
+    prefix = models.CharField(primary_key=True, max_length=24, editable=False)
+    book = models.ForeignKey(Merchant, on_delete=models.PROTECT)
+    digest = models.BinaryField(max_length=32)
+    name = models.CharField(max_length=100, blank=True)
+    mode = models.CharField(max_length=4, choices=Mode)
+    scopes = ArrayField(models.CharField(max_length=40))
+    # Null: the setting PAYSYS_RATE_LIMIT_PER_SECOND.
+    requests_per_second = models.PositiveIntegerField(null=True)
+    last_used_on = models.DateField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "merchants_api_key"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(requests_per_second__gte=1), name="merchants_api_key_rate"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+
+class FeePlan(models.Model):
+    """What a merchant pays for a method in a currency from a moment on.
+
+    Never edited: a newer plan supersedes it (triggers of 0002_guards). `ANY` stands for every
+    method, or every currency, that has no plan of its own.
+    """
+
+    ANY = "*"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    book = models.ForeignKey(Merchant, on_delete=models.PROTECT, db_index=False)
+    method = models.CharField(max_length=20)
+    currency = models.CharField(max_length=3)
+    basis_points = models.PositiveIntegerField()
+    fixed_amount = models.DecimalField(max_digits=20, decimal_places=4)
+    returns_percentage = models.BooleanField()
+    returns_fixed = models.BooleanField()
+    valid_from = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "merchants_fee_plan"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book", "method", "currency", "valid_from"],
+                name="merchants_fee_plan_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(basis_points__lte=10_000), name="merchants_fee_plan_fraction"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(fixed_amount__gte=0), name="merchants_fee_plan_fixed"
+            ),
+            # An amount without a currency would mean 30 dollars here and 30 yen there.
+            models.CheckConstraint(
+                condition=~models.Q(currency="*") | models.Q(fixed_amount=0),
+                name="merchants_fee_plan_fixed_has_currency",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.basis_points} bp + {self.fixed_amount} {self.currency}"

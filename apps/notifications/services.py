@@ -1,0 +1,57 @@
+"""Publishing: an event is stored in the commit that makes it true; deliveries read it there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.core import db
+from apps.core.ids import new_id
+
+PAYLOAD_LIMIT = 32_768  # characters of JSON
+
+_KIND = re.compile(r"([a-z][a-z0-9_]*)(\.[a-z][a-z0-9_]*)+")
+
+_INSERT = """
+INSERT INTO notifications_event
+    (id, book_id, kind, subject_kind, subject_id, sequence, payload, occurred_at)
+VALUES (%s::uuid, %s::uuid, %s, %s, %s::uuid, %s::int, %s::jsonb, %s::timestamptz)"""
+
+
+def publish(
+    *,
+    book_id: UUID,
+    kind: str,
+    subject_id: UUID,
+    sequence: int,
+    payload: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Store one event: `kind` is a fact in past tense whose first word names the subject's kind
+    (`payment.captured`), `payload` the object as the API shows it at this moment, with opaque ids
+    and amounts in minor units, at most 32 kB and nobody's personal data.
+
+    `sequence` is 1 or more, grows with the subject's events and is the caller's to know (the
+    version of the row that it changes under a guard; gaps are allowed).
+    Retries: a second event of the same subject and sequence is refused by the database, so a unit
+    that is sent twice publishes once.
+    Transaction: joins the caller's unit or transaction, and there must be one.
+
+    :raises IntegrityError: at the unit's end: the sequence is taken.
+    :raises ValueError: a kind of another form, or a payload that is too long.
+    """
+    assert db.is_open(), "an event is published in the commit that makes it true"
+    matched = _KIND.fullmatch(kind)
+    if matched is None:
+        raise ValueError(f"not the kind of an event: {kind!r}")
+    written = json.dumps(payload, separators=(",", ":"))
+    if len(written) > PAYLOAD_LIMIT:
+        raise ValueError(f"{len(written)} characters of payload for {kind}")
+    db.write(
+        _INSERT,
+        (new_id(), book_id, kind, matched[1], subject_id, sequence, written, now),
+    )
