@@ -1,18 +1,21 @@
 """Writes that travel together: one transaction, one round trip.
 
 A step that changes state writes several rows: the payment, the run, the event, the audit row, the
-posting. Sent one by one inside `atomic()` they cost a round trip each, and BEGIN and COMMIT two more.
-`unit()` collects them and sends one message, which PostgreSQL runs as one transaction.
+posting. Sent one by one inside `atomic()` they cost a round trip each, and BEGIN and COMMIT two
+more. `unit()` collects them and sends one message, which PostgreSQL runs as one transaction.
 
     with db.unit():
         ledger.post(...)
         audit.record(...)          # nothing has been sent yet
     # all of it is committed, or none of it
 
-The rule that makes this safe: *a unit's reads are optimistic, its guards decide.* Whatever a unit's
-writes assume (a version, a fence, a free slot) is repeated as a guard in the same message, either
-a constraint or `write(..., expect=1)`, so a stale read can make a unit fail but never make it wrong.
-Inside an open `atomic()` block a unit joins that transaction.
+The rule that makes this safe: *a unit's reads are optimistic, its guards decide.* Whatever a
+unit's writes assume (a version, a fence, a free slot) is repeated as a guard in the same message,
+either a constraint or `write(..., expect=1)`, so a stale read can make a unit fail but never make
+it wrong.
+
+Inside an open `atomic()` block a unit joins that transaction. The other way round there is no join:
+an `atomic()` opened within a unit commits on its own, before the unit is sent.
 
 Errors of SQLSTATEs that an app registered in `ERRORS` are raised as that app's own exceptions, when
 the message is sent: at the end of the unit, not at the call that added the write.
@@ -35,7 +38,7 @@ ERRORS: dict[str, Callable[[str, str], Exception]] = {}
 GUARD_FAILED = "PS001"
 
 
-class GuardFailed(Exception):  # noqa: N818
+class GuardFailed(Exception):
     """A write found another number of rows than it expected: what was read before is stale.
 
     Not a `DomainError`: nothing was written, read again and try again.
@@ -68,12 +71,19 @@ def _current() -> Unit | None:
 def unit() -> Iterator[None]:
     """Collect every `write` of the block and send them as one transaction at its end.
 
-    An inner unit joins the outer one. An exception in the block sends nothing.
+    An inner unit joins the outer one. An exception in the block sends nothing of that block, also
+    when the outer one catches it and goes on.
 
     :raises GuardFailed: an expectation did not hold; nothing was written.
     """
-    if _current() is not None:
-        yield
+    outer = _current()
+    if outer is not None:
+        statements, calls = len(outer.statements), len(outer.after_commit)
+        try:
+            yield
+        except BaseException:
+            del outer.statements[statements:], outer.after_commit[calls:]
+            raise
         return
     opened = _local.unit = Unit()
     try:
@@ -90,10 +100,9 @@ def write(sql: str, params: Params = (), *, expect: int | None = None, what: str
     expectation in `GuardFailed`. The statement must not end in a semicolon or in RETURNING.
     """
     if expect is not None:
-        sql, params = (
-            f"WITH w AS ({sql} RETURNING 1) SELECT core_require((SELECT count(*) FROM w) = %s, %s)",
-            (*params, expect, what),
-        )
+        guard = "SELECT core_require((SELECT count(*) FROM w) = %s, %s)"
+        sql = f"WITH w AS ({sql} RETURNING 1) {guard}"
+        params = (*params, expect, what)
     current = _current()
     if current is not None:
         current.statements.append((sql, params))
@@ -111,12 +120,15 @@ def require(condition_sql: str, params: Params = (), *, what: str) -> None:
 
 
 def on_commit(call: Callable[[], None]) -> None:
-    """Run `call` once the open unit (or transaction) is committed, and not at all if it is not."""
+    """Run `call` once the open unit (or transaction) is committed, and not at all if it is not.
+
+    What `call` raises is logged, never passed on: the commit stands, and its caller must hear so.
+    """
     current = _current()
     if current is not None:
         current.after_commit.append(call)
     else:
-        transaction.on_commit(call)
+        transaction.on_commit(call, robust=True)
 
 
 def is_open() -> bool:
@@ -129,7 +141,7 @@ def _send(finished: Unit) -> None:
         sql = ";\n".join(text for text, _ in finished.statements)
         _execute(sql, [value for _, params in finished.statements for value in params])
     for call in finished.after_commit:
-        transaction.on_commit(call)
+        transaction.on_commit(call, robust=True)
 
 
 def _execute(sql: str, params: Params) -> None:
@@ -140,7 +152,7 @@ def _execute(sql: str, params: Params) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn database errors of registered SQLSTATEs into the exceptions of the app they belong to."""
+    """Turn database errors of registered SQLSTATEs into the exceptions of their own app."""
     try:
         yield
     except DatabaseError as error:

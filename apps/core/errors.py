@@ -22,6 +22,7 @@ TYPES: dict[int, str] = {
     405: "invalid_request_error",
     406: "invalid_request_error",
     409: "conflict_error",
+    411: "invalid_request_error",
     413: "invalid_request_error",
     415: "invalid_request_error",
     422: "invalid_request_error",
@@ -48,7 +49,7 @@ class DomainError(Exception):
     status: ClassVar[int] = 409
     type: ClassVar[str] = TYPES[409]
     says: ClassVar[str] = ""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(
         self,
@@ -120,3 +121,78 @@ class Unprocessable(DomainError):
 
     code = "unprocessable"
     status = 422
+
+
+class MethodNotAllowed(DomainError):
+    """405: the address exists, the method does not."""
+
+    code = "method_not_allowed"
+    status = 405
+    says = "This method is not allowed here."
+
+
+class NotAcceptable(DomainError):
+    """406: an answer is wanted in a form we do not have."""
+
+    code = "not_acceptable"
+    status = 406
+    says = "Answers are application/json."
+
+
+class LengthRequired(DomainError):
+    """411: a body of unannounced length, which could be mistaken for none."""
+
+    code = "length_required"
+    status = 411
+    says = "Send the body with a Content-Length."
+
+
+class BodyTooLarge(DomainError):
+    """413: a body above the limit; it was not read."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(DomainError):
+    """415: a body that is not JSON."""
+
+    code = "media_type_unsupported"
+    status = 415
+    says = "Send the body as application/json."
+
+
+class CardDataNotAllowed(Unprocessable):
+    """422: a card number, which may never enter; nothing of the request was kept."""
+
+    code = "card_data_not_allowed"
+    says = (
+        "The request holds what looks like a card number. It was not stored. "
+        "Send the provider's token of the card instead."
+    )
+
+
+class RateLimited(DomainError):
+    """429: too many requests with this key; try again after `Retry-After` seconds."""
+
+    code = "rate_limited"
+    status = 429
+    says = "Too many requests."
+    retry_after = 1
+
+
+class InternalError(DomainError):
+    """500: our mistake. Whether anything was done is to be asked by id or idempotency key."""
+
+    code = "internal_error"
+    status = 500
+    says = "Something went wrong on our side."
+
+
+class Unavailable(DomainError):
+    """503: the database is away. Repeat the request with the same idempotency key."""
+
+    code = "unavailable"
+    status = 503
+    says = "Temporarily unavailable. Repeat the request, with the same Idempotency-Key."
+    retry_after = 1
