@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,12 +50,17 @@ def _in_child(parent: int, uid: int | None, dies_with_parent: signal.Signals) ->
             os.setgid(uid)
             os.setuid(uid)
         # After the change of user: that clears the wish again.
-        if _libc is not None:
-            _libc.prctl(PR_SET_PDEATHSIG, dies_with_parent)
-            if os.getppid() != parent:  # it ended between fork and prctl
-                os._exit(1)
+        die_with_parent(dies_with_parent)
+        if os.getppid() != parent:  # it ended before the wish was heard
+            os._exit(1)
 
     return prepare
+
+
+def die_with_parent(sig: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send us `sig` when our parent ends. Elsewhere than on Linux: no effect."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, sig)
 
 
 def stop(child: Child, *, sig: signal.Signals = signal.SIGTERM, seconds: float = 5.0) -> None:
@@ -75,26 +80,27 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def end_tree(pid: int, *, started_at: float, seconds: float = 3.0) -> bool:
-    """End a process that an earlier start left behind, with all its descendants.
+def end_trees(roots: Iterable[tuple[int, float]], *, seconds: float = 3.0) -> int:
+    """End processes that an earlier start left behind, with all their descendants.
 
-    A pid alone proves nothing, the number may belong to somebody else by now: only a process that
-    was also started at `started_at` (seconds since the epoch) is touched. Says whether there was.
+    `roots` are pids with their start times (seconds since the epoch). A pid alone proves nothing,
+    the number may belong to somebody else by now: only a process that was also started at that
+    time is touched. Says how many processes there were.
     """
-    try:
-        found = psutil.Process(pid)
-        if abs(found.create_time() - started_at) > 0.5:
-            return False
-        family = [*found.children(recursive=True), found]
-    except psutil.NoSuchProcess:
-        return False
-    for member in family:
+    family: dict[int, psutil.Process] = {}
+    for pid, started_at in roots:
+        with suppress(psutil.NoSuchProcess):
+            found = psutil.Process(pid)
+            if abs(found.create_time() - started_at) < 0.5:
+                for member in (*found.children(recursive=True), found):
+                    family[member.pid] = member
+    for member in family.values():
         _signal(member, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=seconds)
+    _, alive = psutil.wait_procs(family.values(), timeout=seconds)
     for member in alive:
         _signal(member, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=seconds)
-    return True
+    return len(family)
 
 
 def _signal(member: psutil.Process, sig: signal.Signals) -> None:

@@ -20,6 +20,7 @@ from paysys.embedded.folder import data_folder, make_folder
 
 SECRETS = {
     "PAYSYS_MODE": "test",
+    "PAYSYS_QUEUE": "record",
     "SECRET_KEY": "a-key-of-the-tests-which-protects-nothing-at-all",
     "PAYSYS_KEY_PEPPER": "a-pepper-of-the-tests-which-protects-nothing",
     "PAYSYS_FIELD_KEYS": ",".join(

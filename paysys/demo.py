@@ -1,0 +1,150 @@
+"""The demo: four merchants with keys and fees, three people of staff.
+
+Everything goes through the public services, as an operator would do it. Seeding again changes
+nothing and finds what is there, so that a restart keeps every login and key.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+
+from apps.core.errors import AuthenticationFailed, NotFound
+from apps.core.ids import encode
+from apps.core.money import Money
+from apps.merchants import selectors as merchants
+from apps.merchants import services as onboarding
+
+ACTOR = "system"
+METHOD = "card"
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DemoMerchant:
+    """Fees: basis points of the gross, and a fixed part per currency."""
+
+    id: UUID
+    name: str
+    country: str
+    currency: str
+    basis_points: int
+    fixed: Mapping[str, str]
+
+
+# The ids are fixed: a second seeding finds its merchants, and examples can name them.
+MERCHANTS = (
+    DemoMerchant(
+        id=UUID("01900000-0000-7000-8000-000000000001"),
+        name="Copper Kettle Coffee",
+        country="US",
+        currency="USD",
+        basis_points=300,
+        fixed={"USD": "0", "EUR": "0"},
+    ),
+    DemoMerchant(
+        id=UUID("01900000-0000-7000-8000-000000000002"),
+        name="Lumen Lighting",
+        country="FR",
+        currency="EUR",
+        basis_points=140,
+        fixed={"EUR": "0.25", "USD": "0.30"},
+    ),
+    DemoMerchant(
+        id=UUID("01900000-0000-7000-8000-000000000003"),
+        name="Harbor Bikes",
+        country="NL",
+        currency="EUR",
+        basis_points=220,
+        fixed={"EUR": "0.10", "USD": "0.12"},
+    ),
+    DemoMerchant(
+        id=UUID("01900000-0000-7000-8000-000000000004"),
+        name="Northwind Books",
+        country="GB",
+        currency="EUR",
+        basis_points=290,
+        fixed={"EUR": "0.30", "USD": "0.30"},
+    ),
+)
+STAFF = ("admin", "finance", "support")
+
+
+def seed(*, known: Mapping[str, Any], now: datetime) -> Facts:
+    """Make what is missing, and say who can log in and with which keys.
+
+    `known` is what an earlier call returned: plaintext keys and passwords are stored nowhere else.
+    Transaction: one per merchant and login. Retries: goes on where it was interrupted.
+    """
+    keys = {one["id"]: one["api_key"] for one in known.get("merchants", ())}
+    passwords = {one["username"]: one["password"] for one in known.get("logins", ())}
+    return {
+        "merchants": [_merchant(demo, keys=keys, now=now) for demo in MERCHANTS],
+        "logins": [_login(username, passwords.get(username)) for username in STAFF],
+    }
+
+
+def _merchant(demo: DemoMerchant, *, keys: Mapping[str, str], now: datetime) -> Facts:
+    public_id = encode("merchant", demo.id)
+    with transaction.atomic():
+        try:
+            merchants.get(demo.id)
+        except NotFound:
+            _onboard(demo, now)
+        api_key = keys.get(public_id)
+        if api_key is None or not _works(api_key, demo.id, now):
+            _, api_key = onboarding.issue_key(book_id=demo.id, name="demo", actor=ACTOR, now=now)
+    return {"id": public_id, "name": demo.name, "api_key": api_key}
+
+
+def _onboard(demo: DemoMerchant, now: datetime) -> None:
+    onboarding.onboard(
+        id=demo.id,
+        name=demo.name,
+        country=demo.country,
+        default_currency=demo.currency,
+        basis_points=demo.basis_points,
+        actor=ACTOR,
+        now=now,
+    )
+    for currency, fixed in demo.fixed.items():
+        onboarding.set_fee_plan(
+            book_id=demo.id,
+            method=METHOD,
+            currency=currency,
+            basis_points=demo.basis_points,
+            fixed=Money(Decimal(fixed), currency),
+            valid_from=now,
+            actor=ACTOR,
+            now=now,
+        )
+
+
+def _works(api_key: str, book_id: UUID, now: datetime) -> bool:
+    try:
+        return merchants.by_api_key(api_key, now).book_id == book_id
+    except AuthenticationFailed:
+        return False
+
+
+def _login(username: str, known: str | None) -> Facts:
+    """`admin` may do everything; the others see everything and change nothing."""
+    password = known or secrets.token_urlsafe(12)
+    with transaction.atomic():
+        user, is_new = User.objects.get_or_create(
+            username=username, defaults={"is_staff": True, "is_superuser": username == "admin"}
+        )
+        if is_new or known is None:
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        if not user.is_superuser:
+            group, _ = Group.objects.get_or_create(name=username)
+            group.permissions.set(Permission.objects.filter(codename__startswith="view_"))
+            user.groups.add(group)
+    return {"username": username, "password": password}
