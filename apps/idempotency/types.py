@@ -1,0 +1,69 @@
+"""What a repeatable request is, as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+
+from apps.core import clock
+from apps.core.answers import request_id_of
+
+# Makes the resource of this id with `db.write`, inside the unit whose first statement claims the
+# key. It may be called again with the same id when the unit has to be sent again, so it has no
+# other effect; it reads what it needs afresh each time. What it returns is given to `Render`.
+Create = Callable[[UUID], Any]
+
+# Called after the commit, outside of any transaction, with what `create` returned (the resource's
+# id if that was None, or if this request takes over from one that died) and whether it takes over.
+# Returns the status, the body, and whether this is the answer for good; 202 never is.
+Render = Callable[[Any, bool], tuple[int, Mapping[str, Any], bool]]
+
+API_SCOPE = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What makes two requests the same: who, which key, and asking for what.
+
+    `scope` keeps apart those who may use the same key in one book: `api`, or `staff:{user}`.
+    """
+
+    book_id: UUID
+    key: str | None
+    method: str
+    path: str
+    body: Any
+    now: datetime
+    request_id: str = ""
+    scope: str = API_SCOPE
+    key_required: bool = True
+
+    @classmethod
+    def of(cls, request: Request, *, key_required: bool = True) -> RequestFacts:
+        """The facts of an API request that has been authenticated.
+
+        :raises InvalidRequest: its body cannot be read.
+        """
+        return cls(
+            book_id=request.auth.book_id,  # type: ignore[union-attr]
+            key=request.headers.get("Idempotency-Key"),
+            method=request.method or "",
+            path=request.path,
+            body=request.data,
+            now=clock.now(),
+            request_id=request_id_of(request),
+            key_required=key_required,
+        )
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 over method, path and the body with its keys in order."""
+        body = json.dumps(self.body, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{self.method}\n{self.path}\n{body}".encode()).digest()
