@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -59,7 +60,8 @@ def run(
     """Answer a request once, and its repeats with the same bytes.
 
     `create(resource_id)` writes with `db.write`; the claim of the key is the first statement of
-    its unit, so both are committed in one message or not at all. It may be called more than once
+    its unit, so both are committed in one message or not at all; with `facts.is_locking` it runs
+    in an open transaction after the claim instead, and may lock. It may be called more than once
     with the same id (see `Create`). `render` then runs outside of any transaction; see `Render`.
     `on_duplicate` is asked, when the unit broke a unique constraint that is not the key's, which
     error that was (`None`: a bug, the `IntegrityError` goes on).
@@ -84,7 +86,7 @@ def run(
     if facts.key is None:
         if facts.key_required:
             raise KeyRequired
-        return _run_without_key(create, render, on_duplicate)
+        return _run_without_key(facts, create, render, on_duplicate)
     if not _KEY.fullmatch(facts.key):
         raise KeyMalformed
     return _Claim(facts, create, render, on_duplicate).answer()
@@ -157,7 +159,7 @@ class _Claim:
     def _attempt(self) -> HttpResponse | None:
         """Send the unit once and answer; None when it may and must be sent again."""
         try:
-            with db.unit():
+            with _transaction(self.facts):
                 self._claim()
                 created = self.create(self.resource_id)
         except (DomainError, IntegrityError) as error:
@@ -310,19 +312,24 @@ def _take_over(resource_id: UUID) -> bool:
 
 
 def _run_without_key(
-    create: Create,
-    render: Render,
-    on_duplicate: OnDuplicate | None,
+    facts: RequestFacts, create: Create, render: Render, on_duplicate: OnDuplicate | None
 ) -> HttpResponse:
-    resource_id = new_id()
-    try:
-        with db.unit():
-            created = create(resource_id)
-    except IntegrityError as error:
-        raise _explained(error, on_duplicate) from error
-    made = resource_id if created is None else created
-    status, content, _ = render(made, False)  # noqa: FBT003
-    return _response(status, _written(content))
+    for _ in range(ATTEMPTS):
+        resource_id = new_id()
+        try:
+            with _transaction(facts):
+                created = create(resource_id)
+        except IntegrityError as error:
+            raise _explained(error, on_duplicate) from error
+        except db.GuardFailed:
+            continue
+        status, content, _ = render(resource_id if created is None else created, False)  # noqa: FBT003
+        return _response(status, _written(content))
+    raise Busy
+
+
+def _transaction(facts: RequestFacts) -> AbstractContextManager[None]:
+    return transaction.atomic() if facts.is_locking else db.unit()
 
 
 def _explained(

@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from apps.core import clock
 from apps.core.answers import request_id_of
 
-# Makes the resource of this id with `db.write`, inside the unit whose first statement claims the
-# key. It may be called again with the same id when the unit has to be sent again, so it has no
+# Makes the resource of this id with `db.write`, inside the unit (or transaction) whose first
+# statement claims the key. It may be called again with the same id when the unit has to be sent again, so it has no
 # other effect; it reads what it needs afresh each time. What it returns is given to `Render`.
 Create = Callable[[UUID], Any]
 
@@ -33,6 +33,8 @@ class RequestFacts:
     """What makes two requests the same: who, which key, and asking for what.
 
     `scope` keeps apart those who may use the same key in one book: `api`, or `staff:{user}`.
+    `is_locking` runs `create` in an open transaction, claim first, so that it can lock what it
+    reads; without it, everything travels in one message and guards decide.
     """
 
     book_id: UUID
@@ -44,9 +46,12 @@ class RequestFacts:
     request_id: str = ""
     scope: str = API_SCOPE
     key_required: bool = True
+    is_locking: bool = False
 
     @classmethod
-    def of(cls, request: Request, *, key_required: bool = True) -> RequestFacts:
+    def of(
+        cls, request: Request, *, key_required: bool = True, is_locking: bool = False
+    ) -> RequestFacts:
         """The facts of an API request that has been authenticated.
 
         :raises InvalidRequest: its body cannot be read.
@@ -60,6 +65,7 @@ class RequestFacts:
             now=clock.now(),
             request_id=request_id_of(request),
             key_required=key_required,
+            is_locking=is_locking,
         )
 
     @property
