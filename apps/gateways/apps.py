@@ -1,6 +1,46 @@
+from functools import partial
+
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
 
 
 class GatewaysConfig(AppConfig):
     name = "apps.gateways"
     label = "gateways"
+
+    def ready(self) -> None:
+        from apps.gateways import providers
+        from apps.gateways.providers.instant import Instant
+        from apps.gateways.providers.stripe import Stripe
+
+        providers.register(
+            "stripe",
+            partial(
+                Stripe,
+                api_key=settings.STRIPE_API_KEY,
+                api_base=settings.STRIPE_API_BASE,
+                webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+            ),
+        )
+        if settings.PAYSYS_MODE == "test":
+            providers.register("instant", Instant)
+        register(check_live_settings)
+
+
+def check_live_settings(**_kwargs: object) -> list[CheckMessage]:
+    """A live deployment talks to the real Stripe, with a live key and secrets of its own."""
+    if settings.PAYSYS_MODE != "live":
+        return []
+    wrong: list[CheckMessage] = []
+    if not settings.STRIPE_API_KEY.startswith(("sk_live_", "rk_live_")):
+        wrong.append(Error("STRIPE_API_KEY is no live key", id="gateways.E001"))
+    if settings.STRIPE_API_BASE != "https://api.stripe.com":
+        wrong.append(Error("STRIPE_API_BASE is not Stripe", id="gateways.E002"))
+    if not settings.STRIPE_WEBHOOK_SECRETS or (
+        settings.STRIPE_TEST_WEBHOOK_SECRET in settings.STRIPE_WEBHOOK_SECRETS
+    ):
+        wrong.append(Error("STRIPE_WEBHOOK_SECRETS is empty or the test's", id="gateways.E003"))
+    if settings.PAYSYS_PROVIDER == "instant":
+        wrong.append(Error("PAYSYS_PROVIDER is the bench's pretended one", id="gateways.E004"))
+    return wrong

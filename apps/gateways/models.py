@@ -1,0 +1,150 @@
+"""Calls to providers, the names of their objects, and the news they send."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from apps.core.ids import new_id
+from apps.sagas.definition import Outcome
+
+OPEN = (Outcome.PENDING.value, Outcome.UNKNOWN.value)
+
+
+class ProviderCall(models.Model):
+    """One call under one `op_key`: promised before it is made, observed after.
+
+    What was promised never changes, and once the end is known neither does that (0002_guards). A
+    payment has one open call at most, whatever the call: a second one would have to guess.
+    """
+
+    class OutcomeChoice(models.TextChoices):
+        PENDING = "PENDING"
+        SUCCEEDED = "SUCCEEDED"
+        FAILED = "FAILED"
+        UNKNOWN = "UNKNOWN"
+        ABSENT = "ABSENT"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    book_id = models.UUIDField()
+    payment_id = models.UUIDField()
+    subject_id = models.UUIDField()  # the payment, or the refund
+    run_id = models.UUIDField()
+    step = models.CharField(max_length=80)
+    call = models.CharField(max_length=40)
+    provider = models.CharField(max_length=20)
+    op_key = models.CharField(max_length=255)
+    request = models.JSONField()
+    outcome = models.CharField(max_length=10, choices=OutcomeChoice, default="PENDING")
+    code = models.CharField(max_length=64, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+    result = models.JSONField(default=dict)
+    provider_reference = models.CharField(max_length=255, blank=True)
+    answered = models.BooleanField(default=False)
+    attempts = models.PositiveIntegerField(default=0)  # recorded answers, look-ups included
+    created_at = models.DateTimeField()
+    observed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "gateways_provider_call"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book_id", "op_key"], name="gateways_provider_call_op_key"
+            ),
+            models.UniqueConstraint(
+                fields=["book_id", "payment_id"],
+                condition=Q(outcome__in=OPEN),
+                name="gateways_provider_call_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=[outcome.value for outcome in Outcome]),
+                name="gateways_provider_call_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="PENDING", observed_at=None)
+                | Q(~Q(outcome="PENDING"), observed_at__isnull=False),
+                name="gateways_provider_call_observed",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["run_id"],
+                condition=Q(outcome__in=OPEN),
+                name="gateways_provider_call_run",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.op_key}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome in OPEN
+
+
+class ProviderObject(models.Model):
+    """Whose a provider's object is: how an event finds its payment.
+
+    A reference is unique at its provider, over all books, so this is the one small table that is
+    not cut by book.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=20)
+    reference = models.CharField(max_length=255)
+    book_id = models.UUIDField()
+    payment_id = models.UUIDField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "gateways_provider_object"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "reference"], name="gateways_provider_object_reference"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.reference}"
+
+
+class InboundEvent(models.Model):
+    """News from a provider: verified, scrubbed, stored once, also when nobody knows its kind.
+
+    Whose it is, is found out when it is applied; until then it belongs to no book.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=20)
+    account = models.CharField(max_length=255, blank=True)
+    event_id = models.CharField(max_length=255)
+    kind = models.CharField(max_length=100)
+    object_reference = models.CharField(max_length=255, blank=True)
+    payment_reference = models.CharField(max_length=255, blank=True)
+    payment_public_id = models.CharField(max_length=64, blank=True)
+    payload = models.JSONField()
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "gateways_inbound_event"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "account", "event_id"], name="gateways_inbound_event_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("received_at"),
+                condition=Q(processed_at=None),
+                name="gateways_inbound_event_waiting",
+            ),
+            models.Index(fields=["payment_reference"], name="gateways_inbound_event_payment"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.kind} {self.event_id}"

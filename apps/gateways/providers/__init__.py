@@ -1,0 +1,66 @@
+"""Which providers this process knows, by name.
+
+`GatewaysConfig.ready` registers them with what they need from the settings; each is built on first
+use, once per process, and serves all its threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from apps.gateways.providers.base import Provider
+
+_builders: dict[str, Callable[[], Provider]] = {}
+_built: dict[str, Provider] = {}
+_lock = threading.Lock()
+
+
+class UnknownProvider(LookupError):
+    """No provider of that name is registered in this process."""
+
+
+def register(name: str, build: Callable[[], Provider]) -> None:
+    """Make a provider known; what was built before under the name is forgotten."""
+    with _lock:
+        _builders[name] = build
+        _built.pop(name, None)
+
+
+def names() -> list[str]:
+    return sorted(_builders)
+
+
+def get(name: str) -> Provider:
+    """The provider of that name.
+
+    :raises UnknownProvider: none is registered.
+    """
+    provider = _built.get(name)
+    if provider is not None:
+        return provider
+    with _lock:
+        if name not in _builders:
+            raise UnknownProvider(name)
+        return _built.setdefault(name, _builders[name]())
+
+
+@contextmanager
+def using(name: str, provider: Provider) -> Iterator[None]:
+    """For tests: `provider` under that name inside the block."""
+    before = _builders.get(name)
+    register(name, lambda: provider)
+    try:
+        yield
+    finally:
+        if before is None:
+            _builders.pop(name, None)
+            _built.pop(name, None)
+        else:
+            register(name, before)
+
+
+# A connection of the parent must not be read by two processes.
+os.register_at_fork(after_in_child=_built.clear)

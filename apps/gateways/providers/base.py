@@ -1,0 +1,214 @@
+"""What every provider looks like from our side, and how the truth about a call is read.
+
+A provider is types in, types out: no tables, no Django. It implements the operations it declares,
+and `find_payment` and `find_refunds`, from which everybody's look-up follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import ClassVar
+
+from apps.gateways.types import (
+    CaptureRequest,
+    ConfirmRequest,
+    CreateRequest,
+    Declined,
+    InspectRequest,
+    Operation,
+    OutcomeUnknown,
+    PaymentStatus,
+    ProviderEvent,
+    ProviderPayment,
+    ProviderRefund,
+    RefundRequest,
+    RefundStatus,
+    Request,
+    StatementLine,
+    VoidRequest,
+)
+
+LIVE = (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION)
+
+
+class Provider:
+    """One provider. One instance serves all threads of a process.
+
+    It implements the operations that its `capabilities` name, and no others.
+    Every operation is sent once, under its `op_key`, within the provider's time limits.
+
+    :raises Declined: it said no, definitively.
+    :raises OutcomeUnknown: anything else that is not a clear yes.
+    """
+
+    name: ClassVar[str]
+    capabilities: ClassVar[frozenset[Operation]] = frozenset()
+    # How long the provider honors an `op_key`, less a margin; after it, look up only.
+    horizon_seconds: ClassVar[float] = 20 * 3600.0
+    # The longest one call can take, connecting included.
+    timeout_seconds: ClassVar[float] = 23.0
+
+    def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:
+        raise NotImplementedError
+
+    def confirm(self, request: ConfirmRequest, *, op_key: str) -> ProviderPayment:
+        raise NotImplementedError
+
+    def capture(self, request: CaptureRequest, *, op_key: str) -> ProviderPayment:
+        raise NotImplementedError
+
+    def void(self, request: VoidRequest, *, op_key: str) -> ProviderPayment:
+        raise NotImplementedError
+
+    def refund(self, request: RefundRequest, *, op_key: str) -> ProviderRefund:
+        raise NotImplementedError
+
+    def find_payment(self, reference: str) -> ProviderPayment:
+        """The payment as it is now."""
+        raise NotImplementedError
+
+    def find_refund(self, reference: str) -> ProviderRefund:
+        """The refund as it is now."""
+        raise NotImplementedError
+
+    def find_refunds(self, payment_reference: str) -> Iterator[ProviderRefund]:
+        """Every refund of one payment."""
+        raise NotImplementedError
+
+    def parse_event(
+        self, raw_body: bytes, headers: Mapping[str, str], *, now: datetime
+    ) -> ProviderEvent:
+        """Verify and read an event.
+
+        :raises BadSignature: not signed by a secret of ours, or outside the tolerance.
+        :raises BadEvent: signed, but not an event.
+        """
+        raise NotImplementedError
+
+    def statement_lines(
+        self, *, since: datetime | None = None, payout: str = ""
+    ) -> Iterator[StatementLine]:
+        """Lines recorded since a moment, or those of one payout; oldest or newest first."""
+        raise NotImplementedError
+
+    # --- the same for every provider --------------------------------------------------------------
+
+    def send(self, request: Request, *, op_key: str) -> ProviderPayment | ProviderRefund | None:
+        """Make the call and read its answer. None: no effect, which only `inspect` can say."""
+        if request.operation not in self.capabilities:
+            raise Declined("operation_not_supported")
+        match request:
+            case RefundRequest():
+                return judge_refund(self.refund(request, op_key=op_key))
+            case InspectRequest():
+                return judge(request, self.find_payment(request.provider_reference))
+            case CreateRequest():
+                answer = self.create(request, op_key=op_key)
+            case ConfirmRequest():
+                answer = self.confirm(request, op_key=op_key)
+            case CaptureRequest():
+                answer = self.capture(request, op_key=op_key)
+            case VoidRequest():
+                answer = self.void(request, op_key=op_key)
+        done = judge(request, answer)
+        if done is None:
+            raise OutcomeUnknown("contradiction", f"yes, and yet {answer.status}", answered=True)
+        return done
+
+    def look_up(
+        self, request: Request, *, op_key: str, provider_reference: str
+    ) -> ProviderPayment | ProviderRefund | None:
+        """What became of a call, asked by the ids we hold; sends nothing that changes anything.
+
+        None: it has had no effect. Of a `create` whose answer was lost no id is known: an object
+        that moves no money counts as no effect, and the same `op_key` finds it again.
+        """
+        if isinstance(request, RefundRequest):
+            return self._look_up_refund(request, op_key, provider_reference)
+        if isinstance(request, CreateRequest):
+            if not provider_reference:
+                return None
+            return judge(request, self.find_payment(provider_reference))
+        return judge(request, self.find_payment(request.provider_reference))
+
+    def _look_up_refund(
+        self, request: RefundRequest, op_key: str, reference: str
+    ) -> ProviderRefund | None:
+        if reference:
+            return judge_refund(self.find_refund(reference))
+        for refund in self.find_refunds(request.provider_reference):
+            if refund.op_key == op_key:
+                return judge_refund(refund)
+        return None
+
+
+def judge(request: Request, payment: ProviderPayment) -> ProviderPayment | None:
+    """Whether a payment's state shows that this operation took effect; None if it did not.
+
+    :raises Declined: the state shows that it was refused, or can no longer take effect.
+    :raises OutcomeUnknown: the provider is still at it.
+    """
+    status = payment.status
+    if status is PaymentStatus.PROCESSING:
+        raise OutcomeUnknown("processing")
+    match request:
+        case CreateRequest():
+            return payment
+        case ConfirmRequest():
+            return _confirmed(payment)
+        case InspectRequest():
+            return None if status is PaymentStatus.REQUIRES_ACTION else _confirmed(payment)
+        case CaptureRequest():
+            return _captured(payment)
+        case VoidRequest():
+            return _voided(payment)
+        case _:
+            raise AssertionError(f"not judged by the payment: {request.operation}")
+
+
+def judge_refund(refund: ProviderRefund) -> ProviderRefund:
+    """A refund that exists took effect, unless it has failed since.
+
+    :raises Declined: it failed.
+    """
+    if refund.status is RefundStatus.FAILED:
+        raise Declined("refund_failed", provider_code=refund.provider_code)
+    return refund
+
+
+def _confirmed(payment: ProviderPayment) -> ProviderPayment | None:
+    if payment.status in LIVE:
+        return payment
+    if payment.status is PaymentStatus.FAILED:
+        raise Declined(payment.decline_code, provider_code=payment.provider_code, payment=payment)
+    if payment.status is PaymentStatus.VOIDED:
+        raise _lapsed(payment)
+    return None
+
+
+def _captured(payment: ProviderPayment) -> ProviderPayment | None:
+    if payment.status is PaymentStatus.CAPTURED:
+        return payment
+    if payment.status is PaymentStatus.AUTHORIZED:
+        return None
+    if payment.status is PaymentStatus.VOIDED:
+        raise _lapsed(payment)
+    raise Declined("not_authorized", payment=payment)
+
+
+def _voided(payment: ProviderPayment) -> ProviderPayment | None:
+    if payment.status is PaymentStatus.VOIDED:
+        return payment
+    if payment.status is PaymentStatus.CAPTURED:
+        raise Declined("already_captured", payment=payment)
+    return None
+
+
+def _lapsed(payment: ProviderPayment) -> Declined:
+    expired = payment.void_reason == "expired"
+    return Declined(
+        "authorization_expired" if expired else "authorization_voided",
+        provider_code=payment.void_reason,
+        payment=payment,
+    )

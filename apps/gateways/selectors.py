@@ -1,0 +1,123 @@
+"""What was asked of providers, what they said, and whose their objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.core.types import Invariant
+from apps.gateways.models import OPEN, InboundEvent, ProviderCall, ProviderObject
+
+LIST_LIMIT: Final = 500
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose an object of a provider is."""
+
+    book_id: UUID
+    payment_id: UUID
+
+
+def find_open_call(*, book_id: UUID, payment_id: UUID) -> ProviderCall | None:
+    """The one call of a payment whose end is not known: while there is one, no other may begin."""
+    return ProviderCall.objects.filter(
+        book_id=book_id, payment_id=payment_id, outcome__in=OPEN
+    ).first()
+
+
+def find_open_call_of_run(*, run_id: UUID) -> ProviderCall | None:
+    return ProviderCall.objects.filter(run_id=run_id, outcome__in=OPEN).first()
+
+
+def list_calls(*, book_id: UUID, subject_ids: Sequence[UUID]) -> list[ProviderCall]:
+    """The calls made for these payments and refunds, oldest first."""
+    of_subjects = Q()
+    for subject_id in subject_ids[:LIST_LIMIT]:
+        # An op_key starts with its subject; the semicolon follows the colon.
+        of_subjects |= Q(op_key__gte=f"{subject_id}:", op_key__lt=f"{subject_id};")
+    if not of_subjects:
+        return []
+    return list(
+        ProviderCall.objects.filter(of_subjects, book_id=book_id).order_by("id")[:LIST_LIMIT]
+    )
+
+
+def find_owner(*, provider: str, reference: str) -> Owner | None:
+    """The payment that an object of a provider belongs to.
+
+    None does not mean that nobody's it is: an event may overtake the answer that told us the name.
+    """
+    found = ProviderObject.objects.filter(provider=provider, reference=reference).first()
+    return Owner(found.book_id, found.payment_id) if found else None
+
+
+def find_event(event_id: UUID) -> InboundEvent | None:
+    return InboundEvent.objects.filter(id=event_id).first()
+
+
+def list_unprocessed(*, received_before: datetime, limit: int = 100) -> list[InboundEvent]:
+    """Events whose bell nobody heard, oldest first."""
+    waiting = InboundEvent.objects.filter(processed_at=None, received_at__lt=received_before)
+    return list(waiting.order_by("received_at")[: min(limit, LIST_LIMIT)])
+
+
+# Thirteen to nineteen digits in a row that start as cards do and satisfy Luhn. The check at the
+# door is `core.cards`; this one proves that it was not walked around.
+_CARDS = """
+SELECT t.id, m[1] AS found FROM {table} t
+CROSS JOIN LATERAL regexp_matches(
+    t.{column}::text,
+    '(?<![0-9A-Za-z_])((?:4|5[1-5]|2[2-7]|3[47]|6[05])[0-9]{{11,17}})(?![0-9A-Za-z_])', 'g'
+) AS m
+WHERE length(m[1]) IN (13, 15, 16, 19) AND 0 = (
+    SELECT sum(CASE WHEN (length(m[1]) - place) % 2 = 0 THEN digit
+                    ELSE digit * 2 - CASE WHEN digit > 4 THEN 9 ELSE 0 END END) % 10
+    FROM (SELECT place, substr(m[1], place, 1)::int AS digit
+          FROM generate_series(1, length(m[1])) AS place) AS digits)
+"""
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        "gateways_one_open_call",
+        "SELECT book_id, payment_id, count(*) FROM gateways_provider_call "
+        "WHERE outcome IN ('PENDING', 'UNKNOWN') GROUP BY 1, 2 HAVING count(*) > 1",
+        "A payment has at most one provider call whose end is not known.",
+    ),
+    Invariant(
+        "gateways_intent_first",
+        "SELECT id, created_at, observed_at FROM gateways_provider_call "
+        "WHERE observed_at < created_at OR (outcome = 'PENDING') <> (observed_at IS NULL)",
+        "Every provider call was promised before its outcome was observed.",
+    ),
+    Invariant(
+        "gateways_one_subject_per_op_key",
+        "SELECT op_key, count(*) FROM gateways_provider_call GROUP BY 1 HAVING count(*) > 1",
+        "An op_key names one call, over all books.",
+    ),
+    Invariant(
+        "gateways_objects_have_one_owner",
+        "SELECT c.id, c.provider_reference FROM gateways_provider_call c "
+        "JOIN gateways_provider_object o "
+        "ON o.provider = c.provider AND o.reference = c.provider_reference "
+        "WHERE o.payment_id <> c.payment_id OR o.book_id <> c.book_id",
+        "A provider's object belongs to one payment.",
+    ),
+    *(
+        Invariant(
+            f"gateways_no_card_in_{table.removeprefix('gateways_')}_{column}",
+            _CARDS.format(table=table, column=column),
+            "No card number is stored.",
+        )
+        for table, column in (
+            ("gateways_provider_call", "request"),
+            ("gateways_provider_call", "result"),
+            ("gateways_inbound_event", "payload"),
+        )
+    ),
+)

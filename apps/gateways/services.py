@@ -1,0 +1,272 @@
+"""Calls to providers, and the journal in which they are promised before they are made.
+
+Importable from sagas alone: only a saga moves money. A saga's `Remote` step names `CREATE`,
+`CONFIRM`, … as its calls, and `journal` as its journal; everything else here serves those two.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from apps.core import db, ids
+from apps.gateways import providers, selectors
+from apps.gateways.types import (
+    Declined,
+    Operation,
+    OutcomeUnknown,
+    ProviderPayment,
+    ProviderRefund,
+    Route,
+    thaw,
+)
+from apps.sagas.definition import Call, Intent, Observation, Outcome
+
+log = structlog.get_logger(__name__)
+
+CALL_IS_CLOSED: Final = "gateways: the call's end is already recorded"
+
+_OPEN = """
+INSERT INTO gateways_provider_call (id, book_id, payment_id, subject_id, run_id, step, call,
+    provider, op_key, request, outcome, code, message, result, provider_reference, answered,
+    attempts, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, 'PENDING', '', '', '{}'::jsonb, '', false,
+    0, %s)
+"""
+
+_OBSERVE = """
+UPDATE gateways_provider_call
+SET outcome = %s, code = %s, message = %s, result = %s::jsonb,
+    provider_reference = coalesce(nullif(%s, ''), provider_reference),
+    answered = answered OR %s, attempts = attempts + 1, observed_at = %s
+WHERE book_id = %s AND op_key = %s AND outcome IN ('PENDING', 'UNKNOWN')
+"""
+
+_NAME = """
+INSERT INTO gateways_provider_object (id, provider, reference, book_id, payment_id, created_at)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (provider, reference) DO NOTHING
+"""
+
+
+class _Journal:
+    """`sagas.definition.Journal`, kept in `ProviderCall`. Writers go through `db.write`."""
+
+    def open(
+        self,
+        *,
+        book_id: UUID,
+        subject_id: UUID,
+        run_id: UUID,
+        step: str,
+        call: str,
+        op_key: str,
+        request: dict[str, Any],
+        now: datetime,
+    ) -> Intent:
+        """Promise a call: `request` is a `types.freeze(…)` and is never changed again.
+
+        Transaction: the caller's. IntegrityError at its end: another call of this payment is open
+        (see `selectors.find_open_call`), or this `op_key` was promised before.
+        """
+        frozen = thaw(request)
+        db.write(
+            _OPEN,
+            (
+                *(ids.new_id(), book_id, frozen.payment_id, subject_id, run_id, step, call),
+                *(frozen.provider, op_key, json.dumps(request), now),
+            ),
+        )
+        return Intent(
+            op_key=op_key,
+            book_id=book_id,
+            subject_id=subject_id,
+            step=step,
+            call=call,
+            request=request,
+            created_at=now,
+        )
+
+    def find_open(self, *, run_id: UUID) -> Intent | None:
+        """The run's call whose end is not known. It counts as tried at least once: whoever
+        promised it may have died in the middle of it."""
+        call = selectors.find_open_call_of_run(run_id=run_id)
+        if call is None:
+            return None
+        return Intent(
+            op_key=call.op_key,
+            book_id=call.book_id,
+            subject_id=call.subject_id,
+            step=call.step,
+            call=call.call,
+            request=call.request,
+            created_at=call.created_at,
+            outcome=Outcome(call.outcome),
+            provider_reference=call.provider_reference,
+            attempts=max(call.attempts, 1),
+            answered=call.answered,
+        )
+
+    def observe(self, *, intent: Intent, observation: Observation, now: datetime) -> None:
+        """Record what a call or a look-up told us, and learn a new object's name.
+
+        Transaction: the caller's.
+        :raises db.GuardFailed: (when sent) the call's end is already recorded.
+        """
+        found = observation.provider_reference
+        db.write(
+            _OBSERVE,
+            (
+                *(str(observation.outcome), observation.code, observation.message[:500]),
+                *(json.dumps(observation.result), found, observation.answered, now),
+                *(intent.book_id, intent.op_key),
+            ),
+            expect=1,
+            what=CALL_IS_CLOSED,
+        )
+        if found and found != intent.request.get("provider_reference"):
+            provider, payment_id = intent.request["provider"], intent.request["payment_id"]
+            db.write(_NAME, (ids.new_id(), provider, found, intent.book_id, payment_id, now))
+
+
+journal: Final = _Journal()
+
+
+def send(intent: Intent) -> Observation:
+    """Make a promised call, once. No transaction may be open. Never raises what a provider did.
+
+    `unsent` is said only of a first attempt: what an earlier one did, this one cannot know.
+    """
+    request = thaw(intent.request)
+    provider = providers.get(request.provider)
+    return _observed(intent, "send", lambda: provider.send(request, op_key=intent.op_key))
+
+
+def look_up(intent: Intent) -> Observation:
+    """Ask what became of a call. No transaction may be open. Changes nothing outside.
+
+    `ABSENT`: no effect can be seen. Whether one can still arrive, the intent's age and `answered`
+    decide, not this.
+    """
+    request = thaw(intent.request)
+    provider = providers.get(request.provider)
+    return _observed(
+        intent,
+        "look_up",
+        lambda: provider.look_up(
+            request, op_key=intent.op_key, provider_reference=intent.provider_reference
+        ),
+    )
+
+
+def _observed(
+    intent: Intent, verb: str, ask: Callable[[], ProviderPayment | ProviderRefund | None]
+) -> Observation:
+    assert not db.is_open(), "no provider call in a transaction"
+    started = time.monotonic()
+    try:
+        observation = _told(ask())
+    except Declined as error:
+        observation = _refused(error)
+    except OutcomeUnknown as error:
+        first = verb == "send" and intent.attempts == 0
+        observation = Observation(
+            Outcome.UNKNOWN,
+            code=error.reason,
+            message=str(error),
+            answered=error.answered and verb == "send",
+            unsent=error.unsent and first,
+        )
+        if error.alert:
+            log.error("gateways.needs_a_person", code=error.reason, message=str(error))
+    _log(intent, verb, observation, started)
+    return observation
+
+
+def _told(answer: ProviderPayment | ProviderRefund | None) -> Observation:
+    if answer is None:
+        return Observation(Outcome.ABSENT)
+    return Observation(
+        Outcome.SUCCEEDED, result=answer.as_json(), provider_reference=answer.provider_reference
+    )
+
+
+def _refused(error: Declined) -> Observation:
+    """A refusal is final; what the provider told about the payment is kept with it."""
+    return Observation(
+        Outcome.FAILED,
+        result=error.payment.as_json() if error.payment else {},
+        code=error.code,
+        message=error.decline.message,
+    )
+
+
+def _log(intent: Intent, verb: str, observation: Observation, started: float) -> None:
+    """One line a call: ids, never what was sent."""
+    log.info(
+        "gateways.call",
+        verb=verb,
+        provider=intent.request["provider"],
+        call=intent.call,
+        op_key=intent.op_key,
+        book_id=str(intent.book_id),
+        outcome=str(observation.outcome),
+        code=observation.code,
+        provider_reference=observation.provider_reference,
+        attempts=intent.attempts,
+        duration_ms=round((time.monotonic() - started) * 1000, 1),
+    )
+
+
+def _call(operation: Operation) -> Call:
+    return Call(str(operation), send=send, look_up=look_up)
+
+
+# The calls that a saga's steps name. `INSPECT` asks what became of a payment while the customer
+# was away: `ABSENT` says that nothing has happened yet.
+CREATE: Final = _call(Operation.CREATE)
+CONFIRM: Final = _call(Operation.CONFIRM)
+INSPECT: Final = _call(Operation.INSPECT)
+CAPTURE: Final = _call(Operation.CAPTURE)
+VOID: Final = _call(Operation.VOID)
+REFUND: Final = _call(Operation.REFUND)
+
+
+def choose_provider(*, token_provider: str = "") -> Route:
+    """Which provider takes a payment: the one that holds the payment method's token.
+
+    A one-off token names no provider; it goes to the configured one.
+
+    :raises UnknownProvider: this process does not know that provider.
+    """
+    if token_provider and settings.PAYSYS_PROVIDER != "instant":
+        route = Route(token_provider, ("holds the token",))
+    else:
+        route = Route(settings.PAYSYS_PROVIDER, ("configured",))
+    providers.get(route.provider)
+    return route
+
+
+def get_payment(*, provider: str, reference: str) -> ProviderPayment:
+    """The payment as the provider sees it now. No transaction may be open.
+
+    :raises OutcomeUnknown: it could not be asked.
+    """
+    assert not db.is_open(), "no provider call in a transaction"
+    return providers.get(provider).find_payment(reference)
+
+
+def get_refund(*, provider: str, reference: str) -> ProviderRefund:
+    """The refund as the provider sees it now: one that was accepted may still fail, days later.
+
+    No transaction may be open.
+    :raises OutcomeUnknown: it could not be asked.
+    """
+    assert not db.is_open(), "no provider call in a transaction"
+    return providers.get(provider).find_refund(reference)

@@ -1,0 +1,340 @@
+"""What is said to a provider and what it tells us, in words that every provider shares.
+
+Amounts are integers in ISO 4217 minor units here and everywhere outside a provider's own file; a
+provider converts to its own units at its edge and nowhere else. Requests are frozen: what is
+written down as the intent of a call is what is sent, now or an hour later by another worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from apps.gateways.types.declines import Decline, decline
+from apps.gateways.types.news import (
+    BadEvent,
+    BadSignature,
+    LineKind,
+    ProviderEvent,
+    StatementLine,
+)
+
+__all__ = [
+    "BadEvent",
+    "BadSignature",
+    "CaptureMethod",
+    "CaptureRequest",
+    "CardFacts",
+    "ConfirmRequest",
+    "CreateRequest",
+    "Decline",
+    "Declined",
+    "InspectRequest",
+    "LineKind",
+    "Operation",
+    "OutcomeUnknown",
+    "PaymentStatus",
+    "ProviderEvent",
+    "ProviderPayment",
+    "ProviderRefund",
+    "RefundRequest",
+    "RefundStatus",
+    "Request",
+    "Route",
+    "StatementLine",
+    "StrongAuthentication",
+    "VoidRequest",
+    "decline",
+    "freeze",
+    "thaw",
+]
+
+
+class Operation(StrEnum):
+    CREATE = "create"  # the provider's object, which moves no money
+    CONFIRM = "confirm"  # authorizes it
+    INSPECT = "inspect"  # asks what became of it while the customer was away; changes nothing
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+class CaptureMethod(StrEnum):
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class StrongAuthentication(StrEnum):
+    """Whether 3-D Secure is the issuer's choice or ours."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+# --- requests ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """`payment_id` is the payment whose one slot for an open call this takes, also in a refund."""
+
+    provider: str
+    payment_id: UUID
+
+    operation: ClassVar[Operation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateRequest(_Request):
+    """Make the provider's object. `payment_public_id` is written into it: our name on their side.
+
+    Our sagas authorize first and capture by a call of its own, so `MANUAL` is what they use for
+    both of the merchant's capture methods.
+    """
+
+    operation: ClassVar[Operation] = Operation.CREATE
+
+    amount_minor: int
+    currency: str
+    token: str
+    payment_public_id: str
+    capture_method: CaptureMethod = CaptureMethod.MANUAL
+    customer_reference: str = ""
+    statement_suffix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmRequest(_Request):
+    operation: ClassVar[Operation] = Operation.CONFIRM
+
+    provider_reference: str
+    sca: StrongAuthentication = StrongAuthentication.OPTIONAL
+    return_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectRequest(_Request):
+    operation: ClassVar[Operation] = Operation.INSPECT
+
+    provider_reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureRequest(_Request):
+    """Take the money, once; what is left of the authorization is released."""
+
+    operation: ClassVar[Operation] = Operation.CAPTURE
+
+    provider_reference: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoidRequest(_Request):
+    operation: ClassVar[Operation] = Operation.VOID
+
+    provider_reference: str
+    expired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundRequest(_Request):
+    """Give back a part of a captured payment. `provider_reference` is the payment's."""
+
+    operation: ClassVar[Operation] = Operation.REFUND
+
+    provider_reference: str
+    amount_minor: int
+    currency: str
+    refund_public_id: str
+    fraudulent: bool = False
+
+
+Request = (
+    CreateRequest | ConfirmRequest | InspectRequest | CaptureRequest | VoidRequest | RefundRequest
+)
+
+_REQUESTS: dict[str, type[Request]] = {
+    kind.operation: kind
+    for kind in (
+        CreateRequest,
+        ConfirmRequest,
+        InspectRequest,
+        CaptureRequest,
+        VoidRequest,
+        RefundRequest,
+    )
+}
+_READ: dict[str, Any] = {
+    "payment_id": UUID,
+    "capture_method": CaptureMethod,
+    "sca": StrongAuthentication,
+}
+
+
+def freeze(request: Request) -> dict[str, Any]:
+    """The request as JSON for the intent: `thaw(freeze(request)) == request`."""
+    frozen = {"operation": str(request.operation), **asdict(request)}
+    frozen["payment_id"] = str(request.payment_id)
+    return {
+        name: str(value) if isinstance(value, StrEnum) else value for name, value in frozen.items()
+    }
+
+
+def thaw(frozen: dict[str, Any]) -> Request:
+    """The request of an intent."""
+    kind = _REQUESTS[frozen["operation"]]
+    return kind(
+        **{
+            field.name: _READ.get(field.name, lambda value: value)(frozen[field.name])
+            for field in fields(kind)
+            if field.name in frozen
+        }
+    )
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+class PaymentStatus(StrEnum):
+    CREATED = "created"  # exists, moves no money
+    REQUIRES_ACTION = "requires_action"  # the customer is asked: 3-D Secure, a redirect
+    PROCESSING = "processing"  # the provider does not know yet
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    FAILED = "failed"  # the last attempt was declined; nothing is authorized
+
+
+class RefundStatus(StrEnum):
+    PENDING = "pending"  # accepted; may still fail, days later
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """What may be kept of a card: nothing with which one could pay."""
+
+    brand: str = ""
+    last4: str = ""
+    exp_month: int = 0
+    exp_year: int = 0
+    funding: str = ""
+    country: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderPayment:
+    """A payment as the provider sees it now. Amounts in ISO minor units.
+
+    `capture_reference` is the id under which the captured money appears on the provider's
+    statement: the reference of our posting. `capture_before` (ISO 8601, or empty) is when the
+    authorization lapses.
+    """
+
+    provider_reference: str
+    status: PaymentStatus
+    amount_minor: int
+    currency: str
+    amount_captured_minor: int = 0
+    amount_refunded_minor: int = 0
+    capture_reference: str = ""
+    next_action_url: str = ""
+    capture_before: str = ""
+    card: CardFacts | None = None
+    decline_code: str = ""
+    provider_code: str = ""
+    void_reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "status": str(self.status)}
+
+    @classmethod
+    def from_json(cls, result: dict[str, Any]) -> ProviderPayment:
+        card = result.get("card")
+        known = {
+            **result,
+            "status": PaymentStatus(result["status"]),
+            "card": CardFacts(**card) if card else None,
+        }
+        return cls(**known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderRefund:
+    """A refund as the provider sees it now. `provider_reference` is its own id."""
+
+    provider_reference: str
+    status: RefundStatus
+    amount_minor: int
+    currency: str
+    payment_reference: str = ""
+    op_key: str = ""
+    provider_code: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "status": str(self.status)}
+
+    @classmethod
+    def from_json(cls, result: dict[str, Any]) -> ProviderRefund:
+        return cls(**{**result, "status": RefundStatus(result["status"])})
+
+
+# --- how a call can end otherwise ----------------------------------------------------------------
+
+
+class Declined(Exception):
+    """The provider said no, definitively: the operation had no effect and will have none.
+
+    `code` is one of `DECLINES`; `provider_code` is the provider's own word for it.
+    """
+
+    def __init__(
+        self, code: str, *, provider_code: str = "", payment: ProviderPayment | None = None
+    ) -> None:
+        self.decline = decline(code)
+        self.code = self.decline.code
+        self.provider_code = provider_code
+        self.payment = payment
+        super().__init__(f"{self.code} ({provider_code})" if provider_code else self.code)
+
+
+class OutcomeUnknown(Exception):
+    """We do not know whether the operation took effect, and must ask before doing anything else.
+
+    `unsent`: this attempt provably had no effect (nothing left this machine, or the provider
+    refused it before looking at it); it says nothing of earlier attempts.
+    `answered`: the provider's answer is complete, so nothing of this attempt is still under way.
+    `alert`: only a person can mend it (a wrong key, a bug).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str = "",
+        *,
+        unsent: bool = False,
+        answered: bool = False,
+        alert: bool = False,
+    ) -> None:
+        self.reason = reason
+        self.unsent = unsent
+        self.answered = answered
+        self.alert = alert
+        super().__init__(f"{reason}: {message}" if message else reason)
+
+
+# --- where it goes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which provider takes a payment, and why."""
+
+    provider: str
+    reasons: tuple[str, ...]
