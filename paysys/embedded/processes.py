@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,20 @@ def die_with_parent(sig: signal.Signals = signal.SIGTERM) -> None:
     """Have the kernel send us `sig` when our parent ends. Elsewhere than on Linux: no effect."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, sig)
+
+
+def catches_interrupt(pid: int) -> bool:
+    """Whether a process has a handler for SIGINT (Linux).
+
+    make, when SIGINT is sent to it alone, takes its handler away and then waits for its children,
+    whom it does not tell. That the handler is gone is all that can be seen of it.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def stop(child: Child, *, sig: signal.Signals = signal.SIGTERM, seconds: float = 5.0) -> None:

@@ -37,6 +37,7 @@ class Plan:
 
     def environment(self, *, database: str, owner: str, redis: str) -> dict[str, str]:
         """What a process (or a `manage.py` command of yours) needs to join the running stack."""
+        stripe_key = os.environ.get("STRIPE_API_KEY", "")
         return {
             "PAYSYS_MODE": "test",
             "PAYSYS_DATA": str(self.data),
@@ -44,8 +45,10 @@ class Plan:
             "DATABASE_OWNER_URL": owner,
             "REDIS_URL": redis,
             "STATIC_ROOT": str(self.data / "static"),
-            "STRIPE_API_KEY": os.environ.get("STRIPE_API_KEY", ""),
-            "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE", self.simulator_url),
+            # Without a key of Stripe's, Stripe is the simulator.
+            "STRIPE_API_KEY": stripe_key,
+            "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE")
+            or ("" if stripe_key else self.simulator_url),
             **{name: self.secrets[name] for name in GENERATED if name.isupper()},
         }
 

@@ -33,6 +33,7 @@ class Stack:
         self._register = register
         self._say = say
         self._stopping = False
+        self._make, self._make_listens = 0, False
         self._database: postgres.Server | None = None
         self._redis: redis.Server | None = None
         self._steps: list[processes.Child] = []
@@ -47,6 +48,8 @@ class Stack:
             signal.signal(sig, self._on_signal)
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
             signal.signal(signal.SIGHUP, self._on_signal)
+        self._make = os.getppid()
+        self._make_listens = processes.catches_interrupt(self._make)
 
     def start(self) -> None:
         """Start everything and return when the site is ready.
@@ -211,7 +214,8 @@ class Stack:
         :raises CannotStart: a process ended that should not.
         """
         time.sleep(seconds)
-        if self._stopping:
+        make_was_interrupted = self._make_listens and not processes.catches_interrupt(self._make)
+        if self._stopping or make_was_interrupted:
             raise Stopped
         running = {"simulator": self._simulator, **self._workers}
         if self._database is not None:
