@@ -47,7 +47,11 @@ INSTALLED_APPS = [
     "apps.simulator",
 ]
 
+if PAYSYS_MODE != "test":
+    INSTALLED_APPS.remove("apps.simulator")
+
 MIDDLEWARE = [
+    "apps.core.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -105,3 +109,51 @@ PAYSYS_SWEEP_SECONDS = env.float("PAYSYS_SWEEP_SECONDS", 3.0)
 PAYSYS_KEY_PEPPER = env.str("PAYSYS_KEY_PEPPER", "insecure-for-commands-that-serve-nothing")
 PAYSYS_RATE_LIMIT_PER_SECOND = env.int("PAYSYS_RATE_LIMIT_PER_SECOND", 1000)  # of one API key
 PAYSYS_IDEMPOTENCY_HOURS = env.float("PAYSYS_IDEMPOTENCY_HOURS", 48.0)  # kept after the answer
+
+# --- providers
+# With no key, Stripe is the simulator, and its key and secret protect nothing.
+STRIPE_TEST_KEY, STRIPE_TEST_WEBHOOK_SECRET = "sk_test_simulator", "whsec_simulator"
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "") or STRIPE_TEST_KEY
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "") or (
+    f"http://127.0.0.1:{env.int('SIMULATOR_PORT', 8001)}"
+    if STRIPE_API_KEY == STRIPE_TEST_KEY
+    else "https://api.stripe.com"
+)
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[]) or (
+    [STRIPE_TEST_WEBHOOK_SECRET] if STRIPE_API_KEY == STRIPE_TEST_KEY else []
+)
+# Who takes a payment whose token names no provider; `instant` is for `bench payments` alone.
+PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
+
+# --- the merchant API
+REST_FRAMEWORK = {
+    "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "apps.core.answers.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # Named here, so importing rest_framework.views imports them: they must not import core.api.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Paysys API",
+    "DESCRIPTION": "Payments, with keys of a merchant. Amounts are integers in minor units.",
+    "VERSION": "v1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.schema.describe_errors",
+    ],
+}
+# Below these addresses a person reads the answer; all others answer JSON, errors included.
+PAYSYS_PAGES = ("/admin/", "/docs", "/static/")
+
+# --- secrets in the database
+PAYSYS_FIELD_KEYS = env.str("PAYSYS_FIELD_KEYS", "")  # "k2:<base64>,k1:<base64>", current first
+
+# --- logs
+LOGGING_CONFIG = "apps.core.logs.configure"
+LOGGING = {"level": env.str("LOG_LEVEL", "INFO"), "format": env.str("LOG_FORMAT", "json")}
+PAYSYS_ANSWER_SECONDS = env.float("PAYSYS_ANSWER_SECONDS", 1.5)  # how long a request waits

@@ -1,0 +1,98 @@
+"""Lists: newest first, by cursor. The cursor is the id itself, whose order is that of creation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core import ids
+from apps.core.errors import InvalidRequest
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 100
+CURSORS = ("limit", "starting_after", "ending_before")
+
+
+def query_of(request: Request, allowed: Collection[str]) -> dict[str, str]:
+    """The query's parameters, each given once and each known.
+
+    An allowed name ending in `[*]` stands for any key: `metadata[*]` allows `metadata[order]`.
+
+    :raises InvalidRequest: an unknown parameter, one given twice, or a NUL character.
+    """
+    families = tuple(name[:-2] for name in allowed if name.endswith("[*]"))
+    values = {}
+    for name, given in request.query_params.lists():
+        if name not in allowed and not (name.startswith(families) and name.endswith("]")):
+            raise InvalidRequest("Unknown query parameter.", param=name[:100])
+        if len(given) != 1:
+            raise InvalidRequest(f"{name}: give it once.", param=name)
+        if "\0" in given[0] or "\0" in name:
+            raise InvalidRequest("The query holds a NUL character.", param=name.replace("\0", ""))
+        values[name] = given[0]
+    return values
+
+
+def paginate(
+    queryset: QuerySet[Any],
+    request: Request,
+    *,
+    render: Callable[[Any], dict[str, Any]],
+    url: str,
+    prefix: str | Sequence[str],
+    filters: Collection[str] = (),
+) -> Response:
+    """One page of `queryset` as the request's query asks for it; one database query.
+
+    `limit` 1 to 100 (10), and one of `starting_after` (the older neighbors of that id) and
+    `ending_before` (the newer ones). `prefix` is the prefix, or the prefixes, of the ids in this
+    list; `filters` names the further query parameters that the caller has read.
+
+    :raises InvalidRequest: an unknown parameter, a limit out of range, a cursor that is no id.
+    """
+    query = query_of(request, (*CURSORS, *filters))
+    limit = _limit(query.get("limit"))
+    prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+    after, before = (_cursor(query, name, prefixes) for name in CURSORS[1:])
+    if after is not None and before is not None:
+        raise InvalidRequest(
+            "Give starting_after or ending_before, not both.", param="ending_before"
+        )
+    if before is not None:
+        rows = list(queryset.filter(id__gt=before).order_by("id")[: limit + 1])
+        page = rows[:limit][::-1]
+    else:
+        older = queryset if after is None else queryset.filter(id__lt=after)
+        rows = list(older.order_by("-id")[: limit + 1])
+        page = rows[:limit]
+    return Response(
+        {
+            "object": "list",
+            "data": [render(row) for row in page],
+            "has_more": len(rows) > limit,
+            "url": url,
+        }
+    )
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    # `isdigit` takes other alphabets' digits; three characters are enough for any limit.
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise InvalidRequest(f"limit: an integer from 1 to {MAX_LIMIT}.", param="limit")
+
+
+def _cursor(query: dict[str, str], name: str, prefixes: tuple[str, ...]) -> UUID | None:
+    if name not in query:
+        return None
+    try:
+        return ids.decode_any(query[name], prefixes)[1]
+    except ids.InvalidId:
+        raise InvalidRequest(f"{name}: not an id of this list.", param=name) from None
