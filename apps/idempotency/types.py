@@ -16,8 +16,9 @@ from apps.core import clock
 from apps.core.answers import request_id_of
 
 # Makes the resource of this id with `db.write`, inside the unit (or transaction) whose first
-# statement claims the key. It may be called again with the same id when the unit has to be sent again, so it has no
-# other effect; it reads what it needs afresh each time. What it returns is given to `Render`.
+# statement claims the key. It may be called again with the same id when the unit has to be sent
+# again, so it has no other effect, and reads what it needs afresh each time. What it returns is
+# given to `Render`.
 Create = Callable[[UUID], Any]
 
 # Called after the commit, outside of any transaction, with what `create` returned (the resource's

@@ -1,0 +1,41 @@
+"""What a customer pays with, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from apps.core import ids
+
+
+class MethodKind(StrEnum):
+    """What a payment method is; also the prefix of its public id."""
+
+    CARD = "card"
+    BANK = "bank"
+
+
+METHOD_PREFIXES = tuple(kind.value for kind in MethodKind)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMethod:
+    """A saved payment method: provider tokens by provider, and what is known of the card.
+
+    `last4` and its neighbors are None until a first charge has shown them.
+    """
+
+    id: UUID
+    book_id: UUID
+    kind: MethodKind
+    customer_id: UUID | None
+    tokens: Mapping[str, str]
+    brand: str | None
+    last4: str | None
+
+    @property
+    def public_id(self) -> str:
+        """`card_…` or `bank_…`."""
+        return ids.encode(self.kind.value, self.id)
