@@ -18,6 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from paysys.embedded import postgres
 from paysys.embedded.folder import data_folder, make_folder
 
+pytest_plugins = ["paysys.testing.simulator"]
+
 SECRETS = {
     "PAYSYS_MODE": "test",
     "PAYSYS_QUEUE": "record",

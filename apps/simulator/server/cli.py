@@ -1,0 +1,110 @@
+"""From the command line to a listening simulator, and back on SIGTERM."""
+
+import argparse
+import ctypes
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+import stripe
+
+from .control import Control
+from .engine import Engine
+from .faults import Faults
+from .listener import Answer, Listener
+from .store import Store
+from .webhooks import Postman
+from .world import NEWS, Config, World
+
+_DEFAULTS = Config()
+_DRAIN_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=12111, help="0: any free one, printed at the start")
+    add("--data", required=True, metavar="FILE", help="the SQLite file of its book")
+    add("--webhook-url", default="", help="where events go; without it they are only recorded")
+    add("--webhook-secret", default=_DEFAULTS.webhook_secret)
+    add("--webhook-events", default=",".join(NEWS), help='names, "prefix.*", or "*"')
+    add("--webhook-backoff", type=float, default=1.0, help="seconds before the second attempt")
+    add("--seed", type=int, default=0, help="of the fault schedule")
+    add(
+        "--faults",
+        default="",
+        metavar="SCHEDULE",
+        help="confirm:timeout_after=0.01,*:slow:300=0.02,webhook:lost=0.01, JSON, or a .json file",
+    )
+    add("--hold", type=float, default=30.0, help="seconds a timed-out connection is held")
+    add("--later", default="3", help='seconds until late outcomes happen, or "never"')
+    add(
+        "--available-after",
+        type=int,
+        default=_DEFAULTS.available_after_seconds,
+        help="seconds until a captured amount can be paid out",
+    )
+    add("--die-with-parent", action="store_true", help="end when its starter ends")
+
+
+def run(options: dict[str, Any]) -> None:
+    """Serve until SIGTERM or SIGINT; then let running requests end, and close the book."""
+    if options["die_with_parent"] and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    host, port = options["host"], options["port"] or _free_port(options["host"])
+    base_url = f"http://{host}:{port}"
+    config = Config(
+        base_url=base_url,
+        api_version=stripe.api_version,
+        hold_seconds=options["hold"],
+        later_seconds=None if options["later"] == "never" else float(options["later"]),
+        available_after_seconds=options["available_after"],
+        webhook_url=options["webhook_url"],
+        webhook_secret=options["webhook_secret"],
+        webhook_events=tuple(options["webhook_events"].split(",")),
+        webhook_backoff_seconds=options["webhook_backoff"],
+        seed=options["seed"],
+        schedule=options["faults"],
+    )
+    _serve(config, Store(options["data"]), host, port)
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _serve(config: Config, store: Store, host: str, port: int) -> None:
+    world = World(store, config, offset=int(store.setting("offset", "0")))
+    faults = Faults(config.schedule, config.seed)
+    postman = Postman(world, faults)
+    world.on_event = postman.post
+    answers: dict[str, Answer] = {
+        "/v1": Engine(world, faults).answer,
+        "/_sim": Control(world, faults, postman).answer,
+    }
+    listener = Listener(host, port, world, answers)
+
+    def stop(*_: object) -> None:
+        world.stopping.set()
+        world.has_news.set()
+        # `shutdown` waits for the serving loop, which runs in this very thread.
+        threading.Thread(target=listener.shutdown, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    postman.start()
+    print(f"simulator listening on {config.base_url}", flush=True)  # noqa: T201
+    listener.serve_forever(poll_interval=0.2)
+    listener.server_close()
+    listener.drain(_DRAIN_SECONDS)
+    store.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
+    add_arguments(parser)
+    run(vars(parser.parse_args()))

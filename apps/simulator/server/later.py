@@ -1,0 +1,40 @@
+"""What happens by itself: refunds settle or fail, payouts arrive, authorizations end."""
+
+from collections.abc import Callable
+
+from . import intents, payouts, refunds
+from .store import Record
+from .world import World
+
+
+def _expire(world: World, intent: Record) -> None:
+    if intent.body["status"] == "requires_capture":
+        intents.expire(world, intent)
+
+
+_WHAT: dict[str, Callable[[World, Record], None]] = {
+    "refund_succeeds": refunds.succeed,
+    "refund_fails": refunds.fail,
+    "payout_arrives": payouts.arrive,
+    "expire": _expire,
+}
+_BATCH = 100
+
+
+def run_due(world: World, *, all_kinds: tuple[str, ...] = ()) -> int:
+    """Carry out what is due, or everything of `all_kinds`; one transaction. Returns how many."""
+    marks = ", ".join("?" * len(all_kinds))
+    with world.store.unit():
+        due = world.store.rows(
+            f"SELECT seq, what, object_id FROM later WHERE due_at <= ? OR what IN ({marks})"  # noqa: S608
+            " ORDER BY due_at, seq LIMIT ?",
+            (world.now(), *all_kinds, _BATCH),
+        )
+        for seq, what, object_id in due:
+            world.store.write("DELETE FROM later WHERE seq = ?", (seq,))
+            record = world.store.find(object_id)
+            if record is not None:
+                _WHAT[what](world, record)
+    if due:
+        world.has_news.set()
+    return len(due)

@@ -1,0 +1,16 @@
+"""Objects that are only looked at, one by one."""
+
+from .wire import Call, Json
+from .world import World
+
+
+def charge(world: World, call: Call) -> Json:
+    return world.get(call.object_id, "charge", param="id").body
+
+
+def balance_transaction(world: World, call: Call) -> Json:
+    return world.get(call.object_id, "balance_transaction", param="id").body
+
+
+def event(world: World, call: Call) -> Json:
+    return world.get(call.object_id, "event", param="id").body

@@ -1,0 +1,153 @@
+"""News to the other side: signed as Stripe signs, sent again until answered, in the background."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import queue
+import threading
+import time
+from urllib.parse import urlsplit
+
+from . import later
+from .faults import Faults
+from .store import Record
+from .world import World
+
+_WORKERS = 2
+_ATTEMPTS = 16
+_LONGEST_BACKOFF_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+_TICK_SECONDS = 0.25
+_OVERTAKEN_SECONDS = 1.5
+_BATCH = 200
+
+
+def body_of(event: Record) -> bytes:
+    return json.dumps(event.body | {"pending_webhooks": 1}, indent=2).encode()
+
+
+def sign(body: bytes, secret: str, at: int) -> str:
+    """The `Stripe-Signature` header: an HMAC over the time and the raw body."""
+    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
+    return f"t={at},v1={mac.hexdigest()}"
+
+
+class Postman:
+    """Delivers events, and wakes the world for what happens later by itself."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        self.world = world
+        self.faults = faults
+        self.url = world.config.webhook_url
+        self.secret = world.config.webhook_secret
+        self._queue: queue.Queue[tuple[int, str, int]] = queue.Queue()
+        self._taken: set[int] = set()
+        self._mutex = threading.Lock()
+
+    def start(self) -> None:
+        threading.Thread(target=self._round, name="postman", daemon=True).start()
+        for number in range(_WORKERS):
+            threading.Thread(target=self._carry, name=f"carrier-{number}", daemon=True).start()
+
+    def post(self, event: Record) -> None:
+        """Note the event's delivery in the open unit; without an address it stays undelivered."""
+        if not self.url or not self.world.listens_to(event.body["type"]):
+            return
+        fault = self.faults.pick("webhook", event_type=event.body["type"])
+        kind, delay = (fault.kind, fault.amount) if fault else ("", None)
+        due = time.time()
+        if kind == "late":
+            due += (3_000.0 if delay is None else delay) / 1_000
+        elif kind == "reordered":
+            due += _OVERTAKEN_SECONDS if delay is None else delay / 1_000
+        state = "lost" if kind == "lost" else "waiting"
+        for _ in range(2 if kind == "twice" else 1):
+            self.world.store.write(
+                "INSERT INTO delivery (event, due_at, state) VALUES (?, ?, ?)",
+                (event.id, due, state),
+            )
+
+    def _round(self) -> None:
+        world = self.world
+        while not world.stopping.is_set():
+            world.has_news.wait(_TICK_SECONDS)
+            world.has_news.clear()
+            try:
+                while later.run_due(world):
+                    pass
+                if self.url:
+                    self._hand_out()
+            except Exception:
+                if not world.stopping.is_set():
+                    raise
+
+    def _hand_out(self) -> None:
+        with self._mutex:
+            taken = set(self._taken)
+        with self.world.store.unit():
+            due = self.world.store.rows(
+                "SELECT seq, event, attempts FROM delivery WHERE state = 'waiting' AND due_at <= ?"
+                " ORDER BY due_at, seq LIMIT ?",
+                (time.time(), _BATCH + len(taken)),
+            )
+        for delivery in due:
+            if delivery[0] not in taken:
+                with self._mutex:
+                    self._taken.add(delivery[0])
+                self._queue.put(delivery)
+
+    def _carry(self) -> None:
+        line: http.client.HTTPConnection | None = None
+        while not self.world.stopping.is_set():
+            try:
+                seq, event_id, attempts = self._queue.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                continue
+            with self.world.store.unit():
+                event = self.world.store.find(event_id, "event")
+            answer = "gone"
+            if event is not None:
+                line, answer = self._send(line, event)
+            if not self.world.stopping.is_set():
+                self._record(seq, attempts + 1, answer)
+            with self._mutex:
+                self._taken.discard(seq)
+
+    def _send(
+        self, line: http.client.HTTPConnection | None, event: Record
+    ) -> tuple[http.client.HTTPConnection, str]:
+        """One attempt, on a kept connection. A stale one costs an attempt, as any failure does."""
+        address, body = urlsplit(self.url), body_of(event)
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+            "Stripe-Signature": sign(body, self.secret, int(time.time())),
+        }
+        if line is None or (line.host, line.port) != (address.hostname, address.port):
+            kinds = {"https": http.client.HTTPSConnection}
+            kind = kinds.get(address.scheme, http.client.HTTPConnection)
+            line = kind(address.netloc, timeout=_ANSWER_SECONDS)
+        try:
+            line.request("POST", address.path or "/", body, headers)
+            response = line.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as reason:
+            line.close()  # the next request on it opens it anew
+            return line, type(reason).__name__
+        return line, str(response.status)
+
+    def _record(self, seq: int, attempts: int, answer: str) -> None:
+        state, due = "waiting", time.time()
+        if answer.startswith("2") or answer == "gone":
+            state = "delivered"
+        elif attempts >= _ATTEMPTS:
+            state = "given_up"
+        else:
+            first = self.world.config.webhook_backoff_seconds
+            due += min(first * 2 ** (attempts - 1), _LONGEST_BACKOFF_SECONDS)
+        with self.world.store.unit():
+            self.world.store.write(
+                "UPDATE delivery SET state = ?, due_at = ?, attempts = ?, answer = ? WHERE seq = ?",
+                (state, due, attempts, answer, seq),
+            )

@@ -1,0 +1,96 @@
+"""What every operation works in: the book, the clock, and the news it publishes."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import objects
+from .store import Record, Store
+from .wire import Json, missing
+
+# What an endpoint of ours would subscribe to; "*" is everything.
+NEWS = (
+    "payment_intent.amount_capturable_updated", "payment_intent.succeeded",
+    "payment_intent.payment_failed", "payment_intent.canceled", "payment_intent.requires_action",
+    "refund.*", "charge.refund.updated", "charge.dispute.*", "payout.*",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How this simulator behaves. Seconds everywhere; `later_seconds` None: only when told to."""
+
+    base_url: str = ""
+    api_version: str = ""
+    hold_seconds: float = 30.0
+    later_seconds: float | None = 3.0
+    available_after_seconds: int = 2 * 86_400
+    webhook_url: str = ""
+    webhook_secret: str = "whsec_simulator"  # noqa: S105 (a test double's default)
+    webhook_events: tuple[str, ...] = NEWS
+    webhook_backoff_seconds: float = 1.0
+    seed: int = 0
+    schedule: str = ""
+
+
+@dataclass(slots=True)
+class World:
+    store: Store
+    config: Config
+    stopping: threading.Event = field(default_factory=threading.Event)
+    has_news: threading.Event = field(default_factory=threading.Event)
+    offset: int = 0
+    has_faulty_cards: bool = True  # a card that breaks calls may be in use
+    request: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
+    on_event: Callable[[Record], None] = lambda _event: None
+
+    def now(self) -> int:
+        """The simulator's clock: the wall's plus the offset a test moved it by."""
+        return int(time.time()) + self.offset
+
+    def get(self, object_id: str, kind: str, *, param: str = "", status: int = 404) -> Record:
+        """:raises StripeError: `resource_missing`."""
+        found = self.store.find(object_id, kind)
+        if found is None:
+            raise missing(kind, object_id, param=param or kind, status=status)
+        return found
+
+    def add(self, kind: str, body: Json, facts: Json | None = None) -> Record:
+        record = Record(body["id"], kind, body["created"], body, facts or {})
+        return self.store.insert(record)
+
+    def emit(self, kind: str, body: Json, previous: Json | None = None) -> None:
+        """Write the event and, if the endpoint listens to it, its delivery: in the same commit."""
+        data: Json = {"object": json.loads(json.dumps(body))}
+        if previous is not None:
+            data["previous_attributes"] = previous
+        event = objects.event(
+            objects.new_id("evt"), self.now(), version=self.config.api_version, kind=kind,
+            data=data, request=self.request,
+        )  # fmt: skip
+        self.on_event(self.add("event", event, {"object": body["id"]}))
+
+    def later(self, what: str, object_id: str, seconds: float | None = None) -> None:
+        """Something will happen to this object after `seconds`, or the configured time."""
+        if seconds is None:
+            seconds = self.config.later_seconds
+        # Without a time it waits until a test says so: beyond any clock.
+        due = self.now() + int(seconds) if seconds is not None else 1 << 50
+        self.store.write(
+            "INSERT INTO later (due_at, what, object_id) VALUES (?, ?, ?)", (due, what, object_id)
+        )
+
+    def listens_to(self, kind: str) -> bool:
+        return any(
+            kind == name or (name.endswith("*") and kind.startswith(name[:-1]))
+            for name in self.config.webhook_events
+        )
+
+
+def touch(world: World, record: Record, **changes: Any) -> Record:
+    record.body.update(changes)
+    world.store.save(record)
+    return record
