@@ -43,7 +43,7 @@ class Observation:
 
     `answered` says that the other side did answer (a 5xx, say): the request is no longer under way,
     so a later look-up that finds nothing proves that it never will have an effect.
-    `unsent` says that it provably never left this machine.
+    `unsent`, with ABSENT, says that it provably never left this machine.
     """
 
     outcome: Outcome
@@ -236,6 +236,11 @@ def register(saga: Saga) -> Saga:
     """Make a definition known; called from `AppConfig.ready`."""
     _registered[(saga.name, saga.version)] = saga
     return saga
+
+
+def known() -> list[str]:
+    """The definitions registered in this process, as `name:version`; runs of others wait."""
+    return [f"{name}:{version}" for name, version in _registered]
 
 
 def find(name: str, version: int | None = None) -> Saga:

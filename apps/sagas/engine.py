@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from apps.core import clock, db
 from apps.core.errors import DomainError
@@ -44,7 +45,7 @@ from apps.sagas.types import Status
 
 log = structlog.get_logger(__name__)
 
-# When to ask again how a call ended: seconds after each look-up that could not tell.
+# When to ask again how a call ended: seconds after each answer that could not tell.
 LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
 RETRY_LIMIT = 12
 STALE_LIMIT = 5
@@ -90,16 +91,17 @@ class Turn:
         """Commit and call in turn; `observation` is an answer that is not yet recorded."""
         following, stale = _Next.COMMIT, 0
         while following is not _Next.PAUSE:
+            intent = self.intent
             try:
                 following = self._commit(observation)
             except (db.GuardFailed, DatabaseError) as error:
                 stale += 1
                 if not _is_stale(error) or stale > STALE_LIMIT:
                     raise
-                if not self._reread(observation):
+                if not self._reread(intent, observation):
                     return
             except DomainError as error:
-                if not self._reread(observation):
+                if not self._reread(intent, observation):
                     return
                 observation = self._fail_step(observation, error)
             else:
@@ -109,11 +111,10 @@ class Turn:
 
     def _commit(self, observation: Observation | None) -> _Next:
         now = clock.now()
+        self.run.attempts, self.run.last_error = 0, ""
         with db.unit():
-            if observation is not None:
-                assert self.intent is not None
-                if not self._record(observation, now):
-                    return self._pause(now, _look_up_delay(self.run.attempts))
+            if observation is not None and not self._record(observation, now):
+                return self._pause(now, _look_up_delay(self.run.look_ups))
             if observation is not None and self.careful:
                 following = _Next.COMMIT
             elif stopping.is_set():
@@ -125,21 +126,22 @@ class Turn:
         return following
 
     def _record(self, observation: Observation, now: datetime) -> bool:
-        """Write down what a call told us; False if that leaves us not knowing."""
+        """Write down what a call told us; False if there is nothing to do now but come back."""
         intent = self.intent
         assert intent is not None
         self.saga.journal.observe(intent=intent, observation=observation, now=now)
         if observation.outcome is Outcome.UNKNOWN:
-            self.run.attempts += 1
+            self.run.look_ups += 1
             self.run.last_error = f"{intent.call}: {observation.code}"
             return False
         self.intent = None
         self.answered = intent.call
-        self.run.attempts = 0
-        self.run.last_error = ""
+        if observation.outcome in (Outcome.ABSENT, Outcome.FAILED):
+            self.run.generation += 1  # the proof that this key has had, and will have, no effect
         if observation.outcome is Outcome.ABSENT:
-            self.run.generation += 1
-            return True
+            self.run.look_ups += observation.unsent
+            return not observation.unsent
+        self.run.look_ups = 0
         store.keep_result(self.run, self._results_key(), intent.call, observation)
         if observation.outcome is Outcome.FAILED and self.run.status != Status.COMPENSATING:
             self._begin_undo(Abort(observation.code, observation.message, observation.code))
@@ -188,6 +190,7 @@ class Turn:
             return self._end(Status.COMPENSATED)
         undo = self._step().undo
         context = self._context(now)
+        self.run.waiting_for = ""
         if isinstance(undo, Remote):
             decision = undo.prepare(context)
             if isinstance(decision, Wait):
@@ -263,18 +266,26 @@ class Turn:
         """What became of a call whose end is not known.
 
         Ask first. If it had no effect, the same `op_key` is sent again, as long as the other side
-        honors it; a new generation begins only where nothing can still arrive.
+        honors it; a new generation begins only where nothing can still arrive. `answered` is what
+        the first request alone can earn: the answer to a look-up or to a second request says
+        nothing about a first one that may still be under way.
         """
         intent = self.intent
         assert intent is not None
         call = self._call(intent)
+        self._renew()
         observation = call.look_up(intent)
-        if observation.outcome is not Outcome.ABSENT:
-            return observation
         age = (clock.now() - intent.created_at).total_seconds()
-        if intent.answered or age > call.horizon_seconds:
-            return observation
-        return self._send()
+        resend = not intent.answered and age <= call.horizon_seconds
+        if observation.outcome is Outcome.ABSENT and resend:
+            self._renew()
+            observation = self._send()
+        return replace(observation, answered=False)
+
+    def _renew(self) -> None:
+        """Hold the run for as long as the next call may take."""
+        with db.unit():
+            store.save(self.run, now=clock.now(), hold_seconds=self._hold_seconds())
 
     def _call(self, intent: Intent) -> Call:
         step = self._step()
@@ -301,36 +312,38 @@ class Turn:
         self.subject = self.saga.load(self.run.book_id, self.run.subject_id)
         self.intent = self.saga.journal.find_open(run_id=self.run.id)
 
-    def _reread(self, observation: Observation | None) -> bool:
-        """Read run and subject again; False, with the answer recorded, if the lease is lost."""
+    def _reread(self, intent: Intent | None, observation: Observation | None) -> bool:
+        """Read run and subject again; False if the lease is lost.
+
+        What we observed is noted then, and the call stays open: only the holder of the run closes
+        it, in the commit that keeps the answer. It asks the other side itself.
+        """
         fence = self.run.fence
-        fresh = selectors.get(self.run.id)
-        if fresh.fence != fence:
-            if observation is not None and self.intent is not None:
-                with db.unit():
-                    self.saga.journal.observe(
-                        intent=self.intent, observation=observation, now=clock.now()
-                    )
-            return False
-        self.run = fresh
+        self.run = selectors.get(self.run.id)
         self._read()
-        return True
+        if self.run.fence == fence:
+            return True
+        if observation is not None and intent is not None:
+            noted = replace(observation, outcome=Outcome.UNKNOWN, answered=False)
+            with db.unit():
+                self.saga.journal.observe(intent=intent, observation=noted, now=clock.now())
+        return False
 
     def _retry_later(self, error: Exception) -> None:
         """Nobody knows: let the lease go and try again, with a growing delay; then ask a person."""
         log.exception("saga_turn_failed", run_id=str(self.run.id), step=self.run.current_step)
-        now = clock.now()
-        run = selectors.get(self.run.id)
-        if run.fence != self.run.fence:
-            return
-        run.attempts += 1
-        run.last_error = f"{type(error).__name__}: {error}"
-        run.next_run_at = now + timedelta(seconds=_retry_delay(run.attempts))
-        if run.attempts >= RETRY_LIMIT:
-            run.status = Status.NEEDS_ATTENTION
-        with db.unit():
-            store.save(run, now=now, hold_seconds=None)
-        self.run = run
+        connection.close_if_unusable_or_obsolete()
+        now, fence = clock.now(), self.run.fence
+        run = self.run = selectors.get(self.run.id)
+        if run.fence == fence:
+            run.attempts += 1
+            run.last_error = f"{type(error).__name__}: {error}"
+            run.next_run_at = now + timedelta(seconds=_retry_delay(run.attempts))
+            if run.attempts >= RETRY_LIMIT:
+                run.status = Status.NEEDS_ATTENTION
+            with db.unit():
+                store.save(run, now=now, hold_seconds=None)
+        self._read()  # whoever waits for an answer must not see what was never committed
 
     # --- small things ---------------------------------------------------------------------------
 

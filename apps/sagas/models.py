@@ -15,7 +15,8 @@ class Run(models.Model):
 
     `fence` grows with every lease; whoever writes repeats the fence it was given, so a worker that
     lost its lease can no longer change anything. `nudges` counts the calls for attention, so that
-    one which arrives while somebody works is not lost.
+    one which arrives while somebody works is not lost. `attempts` counts the turns in a row that
+    failed, up to a limit; `look_ups` how often in a row a call left us without an answer.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -30,6 +31,7 @@ class Run(models.Model):
     )
     waiting_for = models.CharField(max_length=60, blank=True)
     attempts = models.IntegerField(default=0)
+    look_ups = models.IntegerField(default=0)
     generation = models.IntegerField(default=1)
     next_run_at = models.DateTimeField(null=True)
     nudges = models.IntegerField(default=0)

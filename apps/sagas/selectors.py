@@ -8,6 +8,7 @@ from uuid import UUID
 
 from apps.core import ids
 from apps.core.types import Invariant
+from apps.sagas.definition import known
 from apps.sagas.models import Run
 from apps.sagas.types import OPEN, Status
 
@@ -23,9 +24,10 @@ def find(*, book_id: UUID, saga: str, subject_id: UUID) -> Run | None:
 
 
 def list_due(*, now: datetime, limit: int) -> list[UUID]:
-    """Runs whose time has come and that nobody holds, the longest overdue first."""
+    """Runs of known sagas whose time has come and that nobody holds, the longest overdue first."""
     due = Run.objects.filter(status__in=OPEN, next_run_at__lte=now)
     free = due.extra(where=["lease_until IS NULL OR lease_until < clock_timestamp()"])
+    free = free.extra(where=["saga || ':' || definition_version = ANY(%s)"], params=[known()])
     return list(free.order_by("next_run_at").values_list("id", flat=True)[:limit])
 
 

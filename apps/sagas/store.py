@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.core import db, ids
-from apps.sagas.definition import Observation, Outcome, Saga
+from apps.sagas.definition import Observation, Outcome, Saga, known
 from apps.sagas.models import Run
 from apps.sagas.types import ENDED, Status
 
@@ -18,9 +18,9 @@ LEASE_SECONDS = 30.0
 
 _INSERT = """
 INSERT INTO sagas_run (id, book_id, saga, definition_version, subject_id, current_step,
-    completed_steps, status, waiting_for, attempts, generation, next_run_at, nudges, lease_until,
-    fence, results, abort, last_error, created_at, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, '', 0, 1, %s, 0,
+    completed_steps, status, waiting_for, attempts, look_ups, generation, next_run_at, nudges,
+    lease_until, fence, results, abort, last_error, created_at, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, '', 0, 0, 1, %s, 0,
     clock_timestamp() + make_interval(secs => %s), 1, '{}'::jsonb, NULL, '', %s, %s)
 """
 
@@ -29,6 +29,7 @@ UPDATE sagas_run
 SET fence = fence + 1, lease_until = clock_timestamp() + make_interval(secs => %s)
 WHERE id = %s AND status IN ('IN_PROGRESS', 'WAITING', 'COMPENSATING') AND next_run_at <= %s
   AND (lease_until IS NULL OR lease_until < clock_timestamp())
+  AND saga || ':' || definition_version = ANY(%s)
 RETURNING id
 """
 
@@ -36,7 +37,7 @@ RETURNING id
 _SAVE = """
 UPDATE sagas_run
 SET current_step = %s, completed_steps = %s::varchar[], status = %s, waiting_for = %s,
-    attempts = %s, generation = %s,
+    attempts = %s, look_ups = %s, generation = %s,
     next_run_at = CASE WHEN nudges > %s THEN least(%s::timestamptz, %s::timestamptz)
                        ELSE %s::timestamptz END,
     lease_until = clock_timestamp() + make_interval(secs => %s),
@@ -72,9 +73,12 @@ def insert(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run
 
 
 def lease(*, run_id: UUID, now: datetime, seconds: float = LEASE_SECONDS) -> Run | None:
-    """Take the run for ourselves, or None: it is not due, has ended, or somebody else holds it."""
+    """Take the run for ourselves, or None.
+
+    None: it is not due, has ended, somebody else holds it, or its definition is not known here.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_LEASE, (seconds, run_id, now))
+        cursor.execute(_LEASE, (seconds, run_id, now, known()))
         taken = cursor.fetchone()
     return Run.objects.get(id=run_id) if taken else None
 
@@ -91,9 +95,9 @@ def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
         _SAVE,
         (
             *(run.current_step, run.completed_steps, run.status, run.waiting_for),
-            *(run.attempts, run.generation, run.nudges, due, nudged_due, due),
+            *(run.attempts, run.look_ups, run.generation, run.nudges, due, nudged_due, due),
             *(hold_seconds, json.dumps(run.results), json.dumps(run.abort) if run.abort else None),
-            *(run.last_error[:300], now, run.id, run.book_id, run.fence),
+            *(_plain(run.last_error)[:300], now, run.id, run.book_id, run.fence),
         ),
         expect=1,
         what=LEASE_LOST,
@@ -123,6 +127,11 @@ def keep_result(run: Run, step: str, call: str, observation: Observation) -> Non
 def kept_results(run: Run, step: str) -> dict[str, Observation]:
     """What the calls of one step told us so far, by name of the call."""
     return {call: _observation(kept) for call, kept in run.results.get(step, {}).items()}
+
+
+def _plain(text: str) -> str:
+    """Any text, as PostgreSQL takes it: an error's words must not keep it from being noted."""
+    return text.replace("\x00", "").encode(errors="backslashreplace").decode()
 
 
 def _observation(kept: dict[str, Any]) -> Observation:
