@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -109,15 +110,20 @@ def end_trees(roots: Iterable[tuple[int, float]], *, seconds: float = 3.0) -> in
             if abs(found.create_time() - started_at) < 0.5:
                 for member in (*found.children(recursive=True), found):
                     family[member.pid] = member
-    for member in family.values():
-        _signal(member, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family.values(), timeout=seconds)
-    for member in alive:
-        _signal(member, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=seconds)
+    alive = list(family.values())
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        for member in alive:
+            with suppress(psutil.NoSuchProcess):
+                member.send_signal(sig)
+        until = time.monotonic() + seconds
+        while (alive := [member for member in alive if _runs(member)]) and time.monotonic() < until:
+            time.sleep(0.02)
     return len(family)
 
 
-def _signal(member: psutil.Process, sig: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):
-        member.send_signal(sig)
+def _runs(member: psutil.Process) -> bool:
+    """A zombie does not: in a container whose first process reaps nobody it stays one for ever."""
+    try:
+        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

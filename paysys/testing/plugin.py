@@ -68,12 +68,13 @@ if not os.environ.get("DATABASE_URL"):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Replace the flush after a `transaction=True` test.
+    """Replace the flush after a `transaction=True` test, and what is slow on purpose.
 
     Django's TRUNCATE meets the triggers of append-only tables, and takes a lock and a new file per
     table. Here the session stops triggers and foreign keys for one transaction (a superuser may)
     and deletes the rows of the tables that have any.
     """
+    from django.conf import settings
     from django.db import connections
     from django.test import TransactionTestCase
 
@@ -81,6 +82,8 @@ def pytest_configure() -> None:
         for alias in self._databases_names(include_mirrors=False):
             empty(connections[alias])
 
+    # A password's hash takes a quarter of a second by design; nobody attacks a test's.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
 
 

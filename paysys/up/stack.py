@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -109,7 +109,7 @@ class Stack:
 
     def _prepare(self) -> None:
         """Tables, static files and the demo; the simulator starts meanwhile."""
-        manage = [sys.executable, CHECKOUT / "manage.py"]
+        manage = (sys.executable, str(CHECKOUT / "manage.py"))
         self._simulator = self._spawn(
             "simulator", [*manage, "simulator", *self._simulator_options()]
         )
@@ -174,7 +174,7 @@ class Stack:
     # --- processes
 
     def _spawn(
-        self, name: str, command: list[str | Path], *, as_owner: bool = False
+        self, name: str, command: Sequence[str | Path], *, as_owner: bool = False
     ) -> processes.Child:
         env = {**os.environ, **self.environment}
         env.update(
@@ -190,7 +190,7 @@ class Stack:
         return child
 
     def _step(
-        self, name: str, command: list[str | Path], *, as_owner: bool = False
+        self, name: str, command: Sequence[str | Path], *, as_owner: bool = False
     ) -> processes.Child:
         child = self._spawn(name, command, as_owner=as_owner)
         self._steps.append(child)

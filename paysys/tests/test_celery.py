@@ -1,0 +1,42 @@
+"""Celery as a doorbell: what the timetable rings for exists, and nothing waits for an answer."""
+
+import celery
+import pytest
+from django.conf import settings
+
+from paysys.celery import TIMETABLE, app
+
+
+class TestTimetable:
+    def test_rings_only_for_tasks_that_exist(self):
+        app.loader.import_default_modules()
+        assert [job.task for job in TIMETABLE if job.task not in app.tasks] == []
+
+    def test_a_bell_that_nobody_heard_expires(self):
+        for entry in app.conf.beat_schedule.values():
+            assert 0 < entry["options"]["expires"] <= 3600
+
+
+class TestApp:
+    def test_is_the_one_that_web_processes_ring_with(self):
+        assert celery.current_app._get_current_object() is app
+
+    def test_rings_at_the_broker_of_the_settings(self):
+        assert app.conf.broker_url == settings.REDIS_URL
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("task_acks_late", True),
+            ("worker_prefetch_multiplier", 1),
+            ("task_ignore_result", True),
+            ("accept_content", ["json"]),
+            ("worker_hijack_root_logger", False),
+        ],
+    )
+    def test_promises(self, name, value):
+        assert app.conf[name] == value
+
+    def test_redis_repeats_a_message_only_after_its_task_must_be_over(self):
+        again_after = app.conf.broker_transport_options["visibility_timeout"]
+        assert app.conf.task_soft_time_limit < app.conf.task_time_limit < again_after / 2

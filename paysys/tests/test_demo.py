@@ -1,0 +1,74 @@
+"""The demo: seeded by the public services, found again by the next start."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from apps.core.ids import decode
+from apps.core.money import Money
+from apps.merchants import selectors as merchants
+from apps.merchants import services as onboarding
+from apps.merchants.models import ApiKey, FeePlan, Merchant
+from paysys import demo
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.mark.django_db
+class TestDemo:
+    @pytest.fixture
+    def seeded(self):
+        return demo.seed(known={}, now=NOW)
+
+    def test_every_merchant_has_a_key_that_works(self, seeded):
+        assert len(seeded["merchants"]) == 4
+        for one in seeded["merchants"]:
+            caller = merchants.by_api_key(one["api_key"], NOW)
+            assert caller.book_id == decode("merchant", one["id"])
+
+    def test_the_first_merchant_pays_three_percent(self, seeded):
+        quote = merchants.fee_for(
+            book_id=demo.MERCHANTS[0].id, method="card", amount=Money("100.00", "USD"), now=NOW
+        )
+        assert quote.fee == Money("3.00", "USD")
+
+    @pytest.mark.parametrize("currency", ["EUR", "USD"])
+    def test_every_merchant_has_a_plan_for_both_currencies(self, seeded, currency):
+        for one in demo.MERCHANTS:
+            assert FeePlan.objects.filter(book_id=one.id, currency=currency).exists()
+
+    def test_seeding_again_changes_nothing(self, seeded):
+        counts = [model.objects.count() for model in (Merchant, ApiKey, FeePlan, User)]
+        assert demo.seed(known=seeded, now=NOW) == seeded
+        assert [model.objects.count() for model in (Merchant, ApiKey, FeePlan, User)] == counts
+
+    def test_a_revoked_key_is_replaced(self, seeded):
+        first = seeded["merchants"][0]
+        book_id = decode("merchant", first["id"])
+        caller = merchants.by_api_key(first["api_key"], NOW)
+        onboarding.revoke_key(book_id=book_id, prefix=caller.key_id, actor="system", now=NOW)
+        merchants.keys.forget_all()
+        again = demo.seed(known=seeded, now=NOW)
+        assert again["merchants"][0]["api_key"] != first["api_key"]
+        assert again["merchants"][1:] == seeded["merchants"][1:]
+
+    def test_with_the_file_lost_everybody_can_log_in_again(self, seeded):
+        again = demo.seed(known={}, now=NOW)
+        for login in again["logins"]:
+            assert authenticate(None, **login) is not None
+
+    @pytest.mark.parametrize("username", ["finance", "support"])
+    def test_only_admin_may_change_anything(self, seeded, username):
+        user = User.objects.get(username=username)
+        assert user.is_staff
+        assert user.has_perm("merchants.view_merchant")
+        assert not [name for name in user.get_all_permissions() if ".view_" not in name]
+
+    def test_a_live_deployment_has_none(self, settings, tmp_path):
+        settings.PAYSYS_MODE = "live"
+        with pytest.raises(CommandError, match="live"):
+            call_command("demo", facts=tmp_path / "seed.json")
+        assert not Merchant.objects.exists()
