@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class PaymentsConfig(AppConfig):
     name = "apps.payments"
     label = "payments"
+
+    def ready(self) -> None:
+        from apps.payments.sagas import charge, refund
+        from apps.sagas import definition
+
+        for saga in (charge.CHARGE, refund.REFUND, refund.REFUND_CHECK):
+            definition.register(saga)

@@ -1,0 +1,140 @@
+"""How a payment or a refund is answered: the status, the body, and whether that is for good."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+
+from apps.core import db
+from apps.core.errors import CardError
+from apps.payments import public, selectors, services
+from apps.payments.models import Payment, Refund
+from apps.payments.types import RefundStatus, Status
+from apps.sagas import selectors as sagas_selectors
+from apps.sagas import services as sagas
+from apps.sagas import types as sagas_types
+
+Answer = tuple[int, dict[str, Any], bool]
+
+_NO_ANSWER_YET = (Status.CREATED, Status.VALIDATED)
+_REFUSED = (Status.FAILED, Status.REJECTED)
+
+
+class PaymentRefused(CardError):
+    """The payment failed; `error.payment` is the payment as it stands."""
+
+    code = "card_declined"
+
+
+class PaymentRejected(PaymentRefused):
+    """We rejected the payment before anybody was asked for money."""
+
+    code = "payment_rejected"
+
+
+class RefundRefused(CardError):
+    """The provider could not give the money back; `error.refund` is the refund as it stands."""
+
+    code = "refund_failed"
+
+
+def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """A payment as the API answers it: as it stands, and how sure we are of that."""
+    outcome, next_check_at = "known", None
+    if payment.status not in _REFUSED:
+        outcome, next_check_at = selectors.outcome_of(payment)
+    body = public.render_payment(payment)
+    body["outcome"] = outcome
+    body["next_check_at"] = public.time(next_check_at)
+    if "refunds" in expand:
+        refunds = selectors.list_refunds(payment.book_id, payment.id).order_by("-id")
+        body["refunds"] = [public.render_refund(refund) for refund in refunds]
+    if "saga" in expand:
+        run = selectors.find_charge_run(payment)
+        body["saga"] = run and sagas_selectors.public(run, subject=public.payment_id(payment))
+    if "ledger" in expand:
+        body["ledger"] = [public.render_posting(p) for p in selectors.postings_of(payment)]
+    return body
+
+
+def payment_answer(started: services.Started) -> Answer:
+    """Drive the run of a new payment until its answer point, or until the budget is over."""
+    payment = _drive(started)
+    assert isinstance(payment, Payment)
+    return answer_of(payment, is_fresh=True)
+
+
+def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
+    """The answer that a payment's present state is.
+
+    `is_fresh`: the run has just let go of it at an answer point, so nothing is under way.
+
+    :raises PaymentRefused: it failed or was rejected.
+    """
+    if payment.status in _REFUSED:
+        raise _refusal(payment)
+    if payment.status in _NO_ANSWER_YET:
+        return 202, payment_body(payment), False
+    if is_fresh:
+        body = public.render_payment(payment)
+        return 201, {**body, "outcome": "known", "next_check_at": None}, True
+    return 201, payment_body(payment), True
+
+
+def order_answer(payment: Payment) -> Answer:
+    """Have an order (capture, void) carried out; past the budget it goes on without us: 202."""
+    before = payment.status
+    run = selectors.find_charge_run(payment)
+    future = sagas.drive_again(run.id) if run is not None else None
+    if future is not None:
+        with suppress(NotYet):
+            future.result(timeout=settings.PAYSYS_ANSWER_SECONDS)
+    payment = selectors.get(payment.book_id, payment.id)
+    is_done = payment.status != before
+    return (200 if is_done else 202), payment_body(payment), is_done
+
+
+def refund_answer(started: services.Started) -> Answer:
+    """Drive the run of a new refund until it is confirmed, pending or refused."""
+    refund = _drive(started)
+    assert isinstance(refund, Refund)
+    return refund_answer_of(refund)
+
+
+def refund_answer_of(refund: Refund) -> Answer:
+    """The answer that a refund's present state is: pending at the provider is an answer too."""
+    if refund.status == RefundStatus.FAILED:
+        raise RefundRefused(decline_code=refund.failure_code, refund=public.render_refund(refund))
+    if refund.status == RefundStatus.SUCCEEDED:
+        return 201, public.render_refund(refund), True
+    run = selectors.find_refund_run(refund)
+    is_accepted = run is not None and run.waiting_for == "refund_pending"
+    return (201 if is_accepted else 202), public.render_refund(refund), is_accepted
+
+
+def _drive(started: services.Started) -> Payment | Refund:
+    """Wait for the run's pool thread; past the budget the run goes on without us."""
+    assert not db.is_open()
+    future: Future[sagas_types.Progress] | None = sagas.drive(started.run, subject=started.subject)
+    if future is not None:
+        try:
+            progress = future.result(timeout=settings.PAYSYS_ANSWER_SECONDS)
+        except NotYet:
+            pass
+        else:
+            subject: Payment | Refund = progress.subject
+            return subject
+    return selectors.reread(started.subject)
+
+
+def _refusal(payment: Payment) -> PaymentRefused:
+    refused = PaymentRejected if payment.status == Status.REJECTED else PaymentRefused
+    return refused(
+        payment.failure_message,
+        decline_code=payment.failure_code or None,
+        payment=payment_body(payment),
+    )

@@ -1,0 +1,207 @@
+"""Writing payments and refunds: the row, its event and its audit row, in one commit.
+
+Every write repeats the `version` that was read; if somebody else was first, nothing of the unit is
+written (`db.GuardFailed`), and whoever wrote reads again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import JSONField
+
+from apps.audit import services as audit
+from apps.core import db
+from apps.core.money import Money
+from apps.core.types import Actor
+from apps.gateways.types import StatementLine
+from apps.notifications import services as notifications
+from apps.payments.models import Payment, Refund, SettlementLine
+from apps.payments.public import render_payment, render_refund
+from apps.payments.types import Status
+
+STALE = "payments: the payment has changed since it was read"
+STALE_REFUND = "payments: the refund has changed since it was read"
+
+_FIXED = {"id", "book_id", "version", "created_by", "created_at"}
+_FIXED_OF_PAYMENT = _FIXED | {
+    *("currency", "amount", "capture_method", "method", "source", "payment_method_id"),
+    *("destination", "reference", "description", "return_url", "metadata", "provider"),
+    *("provider_token", "route", "fee_basis_points", "fee_fixed", "fee_returns_percentage"),
+    "fee_returns_fixed",
+}
+_FIXED_OF_REFUND = _FIXED | {
+    *("payment_id", "currency", "amount", "fee_returned", "reason", "metadata", "is_compensation"),
+}
+
+
+class _Table:
+    """The statements of one table, built once from its model's columns."""
+
+    def __init__(self, model: Any, fixed: set[str]) -> None:
+        fields = model._meta.concrete_fields
+        self.columns: list[str] = [field.attname for field in fields]
+        self.json = {field.attname for field in fields if isinstance(field, JSONField)}
+        self.changing = [name for name in self.columns if name not in fixed]
+        table = model._meta.db_table
+        marks = ", ".join(self._mark(name) for name in self.columns)
+        self.insert = f"INSERT INTO {table} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608
+        sets = ", ".join(f"{name} = {self._mark(name)}" for name in self.changing)
+        self.update = (
+            f"UPDATE {table} SET {sets}, version = version + 1 "  # noqa: S608
+            "WHERE id = %s AND book_id = %s AND version = %s"
+        )
+
+    def _mark(self, name: str) -> str:
+        return "%s::jsonb" if name in self.json else "%s"
+
+    def values(self, row: Any, names: Sequence[str]) -> list[Any]:
+        return [self._value(name, getattr(row, name)) for name in names]
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in self.json:
+            return None if value is None else json.dumps(value, separators=(",", ":"))
+        return str(value) if isinstance(value, Status) else value
+
+
+_PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT)
+_REFUND = _Table(Refund, _FIXED_OF_REFUND)
+_LINE = _Table(SettlementLine, set())
+
+
+def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
+    """Add a payment to the caller's transaction: created, and validated in the same commit."""
+    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.columns))
+    payment.mark_validated()
+    db.write(
+        "UPDATE payments_payment SET status = %s WHERE id = %s AND book_id = %s",
+        (str(payment.status), payment.id, payment.book_id),
+    )
+    _tell_payment(payment, event="payment.created", actor=actor, now=now)
+
+
+def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
+    """Write what changed about a payment, under its version.
+
+    :raises db.GuardFailed: (when sent) the payment has changed since it was read.
+    """
+    payment.updated_at = now
+    db.write(
+        _PAYMENT.update,
+        (
+            *_PAYMENT.values(payment, _PAYMENT.changing),
+            *(payment.id, payment.book_id, payment.version),
+        ),
+        expect=1,
+        what=STALE,
+    )
+    payment.version += 1
+    _tell_payment(payment, event=event, actor=actor, now=now)
+
+
+def save_headline(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
+    """Write changed facts of a captured payment, whose status is their headline.
+
+    :raises db.GuardFailed: (when sent) the payment has changed since it was read.
+    """
+    if payment.headline != payment.status:
+        payment.mark_headline()
+    save_payment(payment, event=event, actor=actor, now=now)
+
+
+def require_unchanged(payment: Payment) -> None:
+    """Guard the unit with the payment's version, and keep its row locked until the commit.
+
+    For a commit that decides by what the payment says without changing it: an intent to call.
+    """
+    db.require(
+        "EXISTS (SELECT 1 FROM payments_payment "
+        "WHERE id = %s AND book_id = %s AND version = %s FOR UPDATE)",
+        (payment.id, payment.book_id, payment.version),
+        what=STALE,
+    )
+
+
+def insert_refund(refund: Refund, *, actor: Actor, now: datetime) -> None:
+    """Add a refund to the caller's transaction."""
+    db.write(_REFUND.insert, _REFUND.values(refund, _REFUND.columns))
+    _tell_refund(refund, event="refund.created", actor=actor, now=now)
+
+
+def save_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> None:
+    """Write what changed about a refund, under its version.
+
+    :raises db.GuardFailed: (when sent) the refund has changed since it was read.
+    """
+    refund.updated_at = now
+    db.write(
+        _REFUND.update,
+        (
+            *_REFUND.values(refund, _REFUND.changing),
+            *(refund.id, refund.book_id, refund.version),
+        ),
+        expect=1,
+        what=STALE_REFUND,
+    )
+    refund.version += 1
+    _tell_refund(refund, event=event, actor=actor, now=now)
+
+
+def insert_settlement_line(
+    payment: Payment, line: StatementLine, gross: Money, provider_fee: Money, now: datetime
+) -> None:
+    """Note that a line of the provider's statement is booked; a second time is refused."""
+    row = SettlementLine(
+        book_id=payment.book_id,
+        provider=line.provider,
+        line_reference=line.line_reference,
+        payout_reference=line.payout_reference,
+        payment_id=payment.id,
+        kind=str(line.kind),
+        currency=line.currency,
+        gross=gross.amount,
+        provider_fee=provider_fee.amount,
+        created_at=now,
+    )
+    db.write(_LINE.insert, _LINE.values(row, _LINE.columns))
+
+
+def _tell_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
+    facts = {"status": payment.status, "version": payment.version}
+    _tell(payment, event, payload=render_payment(payment), facts=facts, actor=actor, now=now)
+
+
+def _tell_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> None:
+    facts = {"status": refund.status, "version": refund.version, "payment": str(refund.payment_id)}
+    _tell(refund, event, payload=render_refund(refund), facts=facts, actor=actor, now=now)
+
+
+def _tell(
+    row: Payment | Refund,
+    event: str,
+    *,
+    payload: dict[str, Any],
+    facts: dict[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    notifications.publish(
+        book_id=row.book_id,
+        kind=event,
+        subject_id=row.id,
+        sequence=row.version,
+        payload=payload,
+        now=now,
+    )
+    audit.record(
+        book_id=row.book_id,
+        actor=actor,
+        action=event,
+        subject_id=row.id,
+        subject_kind=event.partition(".")[0],
+        facts=facts,
+        now=now,
+    )

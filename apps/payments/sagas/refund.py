@@ -1,0 +1,238 @@
+"""Giving money back: the refund saga, its late failure, and the undo of a capture.
+
+A refund is reserved when it is asked for (`services.create_refund`): the payment's money-out budget
+and the merchant's money, in one commit. Here it is sent, confirmed, or given back to the merchant.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from apps.core import ids
+from apps.core.errors import CardError
+from apps.core.money import to_minor
+from apps.core.types import Actor
+from apps.gateways import services as gateways
+from apps.gateways.types import (
+    InspectRefundRequest,
+    ProviderRefund,
+    RefundRequest,
+    RefundStatus,
+    Request,
+    freeze,
+)
+from apps.payments import postings, records, selectors
+from apps.payments.models import Payment, Refund
+from apps.payments.types import RefundStatus as Status
+from apps.sagas.definition import (
+    Abort,
+    Context,
+    Decision,
+    Outcome,
+    Ready,
+    Remote,
+    Saga,
+    Skip,
+    Wait,
+    nothing,
+)
+
+SLOT_TAKEN = timedelta(seconds=1)
+# A refund the provider took on may still be pending for days; a webhook tells sooner.
+PENDING_CHECK = timedelta(hours=6)
+SYSTEM: Actor = "system"
+
+
+class RefundFailed(CardError):
+    """The provider could not give the money back."""
+
+    code = "refund_failed"
+    says = "The provider could not give the money back."
+
+
+# --- the refund saga: send it, wait for its end ---------------------------------------------------
+
+
+def send(context: Context) -> Decision:
+    """Send the refund; two refunds of one payment go one after the other."""
+    refund: Refund = context.subject
+    if "refund" not in context.results:
+        if selectors.has_open_call(refund.payment):
+            return Wait(context.now + SLOT_TAKEN, "another_call")
+        return _ready(_request(refund.payment, refund))
+    told = _last_told(context)
+    if told.status is RefundStatus.SUCCEEDED:
+        return Skip()
+    if told.status is RefundStatus.FAILED:
+        raise RefundFailed(decline_code=told.provider_code or None)
+    if context.answered:
+        return Wait(context.now + PENDING_CHECK, "refund_pending")
+    return _ready(_inspect(refund.payment, told.provider_reference))
+
+
+def sent(context: Context) -> None:
+    refund: Refund = context.subject
+    _confirm(refund.payment, refund, _last_told(context), context.now)
+
+
+def failed(context: Context, abort: Abort) -> None:
+    """The money goes back where it came from, and the budget is free again."""
+    refund: Refund = context.subject
+    _fail(refund.payment, refund, abort.decline_code or abort.code, context.now)
+
+
+# --- news of a refund that had ended: it may fail days later --------------------------------------
+
+
+def check(context: Context) -> Decision:
+    refund: Refund = context.subject
+    if "inspect_refund" in context.results:
+        return Skip()
+    if selectors.has_open_call(refund.payment):
+        return Wait(context.now + SLOT_TAKEN, "another_call")
+    return _ready(_inspect(refund.payment, refund.provider_reference))
+
+
+def checked(context: Context) -> None:
+    refund: Refund = context.subject
+    told = _last_told(context)
+    if told.status is RefundStatus.FAILED and refund.status == Status.SUCCEEDED:
+        _fail(refund.payment, refund, told.provider_code or "refund_failed", context.now)
+
+
+# --- the undo of a capture: from unallocated, never from the merchant -----------------------------
+
+
+def give_back(context: Context) -> Decision:
+    """Return everything that was captured; the promise and the intent are one commit."""
+    payment: Payment = context.subject
+    if not payment.is_captured:
+        return Skip()
+    refund = selectors.find_compensation(payment)
+    if refund is None:
+        refund = _promise(payment, context.now)
+    if "refund" not in context.results:
+        return _ready(_request(payment, refund))
+    if context.results["refund"].outcome is Outcome.FAILED:
+        # Parked and balanced in refund:payable until a person has found another way.
+        raise RuntimeError("the provider refuses to give a captured payment back")
+    told = _last_told(context)
+    if told.status is RefundStatus.FAILED:
+        raise RuntimeError("the compensation's refund failed at the provider")
+    if told.status is RefundStatus.SUCCEEDED:
+        return Skip()
+    if context.answered:
+        return Wait(context.now + PENDING_CHECK, "refund_pending")
+    return _ready(_inspect(payment, told.provider_reference))
+
+
+def given_back(context: Context) -> None:
+    payment: Payment = context.subject
+    refund = selectors.find_compensation(payment)
+    if refund is not None:
+        _confirm(payment, refund, _last_told(context), context.now)
+
+
+def _promise(payment: Payment, now: datetime) -> Refund:
+    refund = Refund(
+        id=ids.new_id(),
+        book_id=payment.book_id,
+        payment=payment,
+        currency=payment.currency,
+        amount=payment.amount_captured,
+        reason="compensation",
+        is_compensation=True,
+        created_by=SYSTEM,
+        created_at=now,
+        updated_at=now,
+    )
+    payment.refund_reserved += refund.amount
+    records.save_payment(payment, event="payment.compensating", actor=SYSTEM, now=now)
+    records.insert_refund(refund, actor=SYSTEM, now=now)
+    postings.refund_reserved(refund, occurred_at=now)
+    return refund
+
+
+# --- what every way has in common -----------------------------------------------------------------
+
+
+def _confirm(payment: Payment, refund: Refund, told: ProviderRefund, now: datetime) -> None:
+    refund.mark_succeeded()
+    refund.provider_reference = told.provider_reference
+    refund.succeeded_at = now
+    payment.amount_refunded += refund.amount
+    records.save_refund(refund, event="refund.succeeded", actor=SYSTEM, now=now)
+    records.save_headline(payment, event="payment.refunded", actor=SYSTEM, now=now)
+    postings.refund_confirmed(refund, payment.provider, occurred_at=now)
+
+
+def _fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
+    was_confirmed = refund.status == Status.SUCCEEDED
+    refund.mark_failed()
+    refund.failure_code, refund.failed_at = code, now
+    payment.refund_reserved -= refund.amount
+    payment.fee_returned -= refund.fee_returned
+    if was_confirmed:
+        payment.amount_refunded -= refund.amount
+    records.save_refund(refund, event="refund.failed", actor=SYSTEM, now=now)
+    records.save_headline(payment, event="payment.refund_failed", actor=SYSTEM, now=now)
+    postings.refund_failed(refund, was_confirmed=was_confirmed, occurred_at=now)
+
+
+def _request(payment: Payment, refund: Refund) -> RefundRequest:
+    return RefundRequest(
+        provider=payment.provider,
+        payment_id=payment.id,
+        provider_reference=payment.provider_reference,
+        amount_minor=to_minor(refund.money(refund.amount)),
+        currency=refund.currency,
+        refund_public_id=ids.encode("re", refund.id),
+    )
+
+
+def _inspect(payment: Payment, provider_reference: str) -> InspectRefundRequest:
+    return InspectRefundRequest(
+        provider=payment.provider, payment_id=payment.id, provider_reference=provider_reference
+    )
+
+
+def _ready(request: Request) -> Ready:
+    return Ready(str(request.operation), freeze(request))
+
+
+def _last_told(context: Context) -> ProviderRefund:
+    for name in ("inspect_refund", "refund"):
+        if name in context.results and context.results[name].result:
+            return ProviderRefund.from_json(context.results[name].result)
+    raise RuntimeError("the provider has told nothing yet")
+
+
+def _load(book_id: UUID, refund_id: UUID) -> Refund:
+    return selectors.get_refund(book_id, refund_id)
+
+
+GIVE_BACK = Remote(
+    give_back,
+    calls=(gateways.REFUND, gateways.INSPECT_REFUND),
+    then=given_back,
+    undo=nothing,
+)
+
+REFUND = Saga(
+    "refund",
+    steps=(
+        Remote(send, calls=(gateways.REFUND, gateways.INSPECT_REFUND), then=sent, undo=nothing),
+    ),
+    journal=gateways.journal,
+    load=_load,
+    on_abort=failed,
+)
+
+REFUND_CHECK = Saga(
+    "refund_check",
+    steps=(Remote(check, calls=(gateways.INSPECT_REFUND,), then=checked, undo=nothing),),
+    journal=gateways.journal,
+    load=_load,
+    on_abort=lambda _context, _abort: None,
+)

@@ -1,0 +1,38 @@
+"""Celery entry points: load by id, one service call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+
+from apps.core import clock
+from apps.gateways import selectors as gateways
+from apps.payments import services
+
+# Long enough that whoever stored an event has rung for it.
+UNHEARD_AFTER = timedelta(seconds=10)
+# Payouts are daily; a few days more cover a provider that was away.
+SETTLEMENT_WINDOW = timedelta(days=7)
+
+
+@shared_task(name="payments.apply_event")
+def apply_event(event_id: str) -> None:
+    services.apply_event(event_id=UUID(event_id), now=clock.now())
+
+
+@shared_task(name="payments.sweep_events")
+def sweep_events() -> None:
+    """Events whose bell nobody heard, or whose object was not known yet."""
+    now = clock.now()
+    for event in gateways.list_unprocessed(received_before=now - UNHEARD_AFTER):
+        services.apply_event(event_id=event.id, now=now)
+
+
+@shared_task(name="payments.settle")
+def settle() -> None:
+    """Book what the providers have paid out."""
+    now = clock.now()
+    services.settle(provider=settings.PAYSYS_PROVIDER, since=now - SETTLEMENT_WINDOW, now=now)
