@@ -27,7 +27,8 @@ CREATE TABLE sagas_test_entry (
     number bigint GENERATED ALWAYS AS IDENTITY, order_id uuid NOT NULL, entry text NOT NULL,
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id());
 CREATE TABLE sagas_test_call (
-    op_key text PRIMARY KEY, book_id uuid NOT NULL, subject_id uuid NOT NULL, run_id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY, op_key text PRIMARY KEY,
+    book_id uuid NOT NULL, subject_id uuid NOT NULL, run_id uuid NOT NULL,
     step text NOT NULL, call text NOT NULL, request jsonb NOT NULL,
     created_at timestamptz NOT NULL, outcome text NOT NULL DEFAULT 'PENDING',
     provider_reference text NOT NULL DEFAULT '', attempts int NOT NULL DEFAULT 0,
@@ -147,11 +148,10 @@ def entries_of(order: Order) -> list[str]:
 def calls_of(order: Order) -> list[tuple[str, int, str]]:
     """The calls promised for an order: name, generation, how it ended; in order of promise."""
     rows = fetch(
-        "SELECT call, op_key, outcome FROM sagas_test_call WHERE subject_id = %s ORDER BY ctid",
+        "SELECT call, op_key, outcome FROM sagas_test_call WHERE subject_id = %s ORDER BY number",
         order.id,
     )
-    found = [(r["call"], int(r["op_key"].rsplit(":", 1)[1]), r["outcome"]) for r in rows]
-    return sorted(found, key=lambda call: call[1])
+    return [(r["call"], int(r["op_key"].rsplit(":", 1)[1]), r["outcome"]) for r in rows]
 
 
 class Journal:

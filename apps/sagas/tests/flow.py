@@ -13,7 +13,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from apps.core import clock, db
-from apps.sagas import definition, selectors, services
+from apps.sagas import selectors, services
 from apps.sagas.definition import (
     Abort,
     Context,
@@ -204,7 +204,3 @@ def expire_leases() -> None:
 
 def is_open(run: Run) -> bool:
     return run.status in OPEN
-
-
-def register(saga: Saga) -> None:
-    definition.register(saga)
