@@ -132,7 +132,9 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "apps.core.answers.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     # Named here, so importing rest_framework.views imports them: they must not import core.api.
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.merchants.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.merchants.authentication.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.merchants.authentication.KeyThrottle"],
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -157,3 +159,11 @@ PAYSYS_FIELD_KEYS = env.str("PAYSYS_FIELD_KEYS", "")  # "k2:<base64>,k1:<base64>
 LOGGING_CONFIG = "apps.core.logs.configure"
 LOGGING = {"level": env.str("LOG_LEVEL", "INFO"), "format": env.str("LOG_FORMAT", "json")}
 PAYSYS_ANSWER_SECONDS = env.float("PAYSYS_ANSWER_SECONDS", 1.5)  # how long a request waits
+
+# --- behind TLS, which a live deployment always is
+if PAYSYS_MODE == "live":
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked from inside, without TLS
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 365 * 24 * 3600)
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
@@ -27,12 +27,15 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from apps.core import clock
 from apps.core.errors import PermissionDenied
 from apps.merchants import selectors, services
 from apps.merchants.types import SCOPES, Caller
+
+if TYPE_CHECKING:
+    # Settings name the classes below, so DRF's views import this module and not the other way.
+    from rest_framework.views import APIView
 
 SILENCE_SECONDS = 5.0  # after Redis failed, nobody asks it for this long
 REDIS_TIMEOUT_SECONDS = 0.1
