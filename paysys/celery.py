@@ -12,6 +12,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab, schedule
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paysys.settings")
 
@@ -75,6 +76,19 @@ app.conf.update(
     beat_schedule={job.task: job.as_entry() for job in TIMETABLE},
 )
 app.autodiscover_tasks()
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def refuse_to_start(**_: Any) -> None:
+    """A live worker that carries anything of the test mode ends before it takes a task."""
+    from apps.core import checks
+
+    try:
+        checks.refuse_to_start()
+    except ImproperlyConfigured as error:
+        # Celery only logs what a receiver raises, but this one is no Exception.
+        raise SystemExit(str(error)) from None
 
 
 @signals.setup_logging.connect

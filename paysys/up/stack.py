@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from paysys import serve
 from paysys.embedded import postgres, processes, redis
 from paysys.embedded.folder import CHECKOUT, make_folder
 
@@ -114,8 +115,8 @@ class Stack:
             "simulator", [*manage, "simulator", *self._simulator_options()]
         )
         static = self._step("static files", [*manage, "collectstatic", "--noinput", "-v", "0"])
-        migrate = self._step("tables", [*manage, "migrate", "--noinput", "-v", "0"], as_owner=True)
-        self._finish("tables", migrate)
+        migrate = self._step("migrate", [*manage, "migrate", "--noinput", "-v", "0"])
+        self._finish("migrate", migrate)
         facts = self._plan.data / "seed.json"
         demo = self._step("demo", [*manage, "demo", "--facts", str(facts)])
         self._finish("static files", static)
@@ -131,21 +132,9 @@ class Stack:
         ]
 
     def _start_ours(self) -> None:
-        celery = [sys.executable, "-m", "celery", "-A", "paysys"]
         schedule = str(self._plan.data / "beat-schedule")
-        commands: dict[str, list[str]] = {
-            "web": [
-                *(sys.executable, "-m", "gunicorn"),
-                *("-c", "python:paysys.gunicorn", "paysys.wsgi:application"),
-            ],
-            "worker": [
-                *(*celery, "worker", "--concurrency", "2", "--loglevel", "info"),
-                *("--without-mingle", "--without-gossip"),  # neighbours it has none
-            ],
-            "beat": [*celery, "beat", "-s", schedule, "--pidfile=", "--loglevel", "info"],
-        }
-        for name, command in commands.items():
-            self._workers[name] = self._spawn(name, command)
+        for role in ("web", "worker", "beat"):
+            self._workers[role] = self._spawn(role, serve.command(role, schedule=schedule))
 
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -173,26 +162,15 @@ class Stack:
 
     # --- processes
 
-    def _spawn(
-        self, name: str, command: Sequence[str | Path], *, as_owner: bool = False
-    ) -> processes.Child:
-        env = {**os.environ, **self.environment}
-        env.update(
-            PYTHONUNBUFFERED="1",
-            PAYSYS_BIND=f"127.0.0.1:{self._plan.port}",
-            # Celery: SIGTERM gives running tasks a few seconds, then hands them back.
-            REMAP_SIGTERM="SIGQUIT",
-        )
-        if as_owner:
-            env["DATABASE_URL"] = env["DATABASE_OWNER_URL"]
+    def _spawn(self, name: str, command: Sequence[str | Path]) -> processes.Child:
+        env = serve.environment(name, {**os.environ, **self.environment})
+        env.update(PYTHONUNBUFFERED="1", PAYSYS_BIND=f"127.0.0.1:{self._plan.port}")
         child = processes.spawn(command, log=self._log(name), env=env)
         self._register.add(name, child.pid)
         return child
 
-    def _step(
-        self, name: str, command: Sequence[str | Path], *, as_owner: bool = False
-    ) -> processes.Child:
-        child = self._spawn(name, command, as_owner=as_owner)
+    def _step(self, name: str, command: Sequence[str | Path]) -> processes.Child:
+        child = self._spawn(name, command)
         self._steps.append(child)
         return child
 
