@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
 from apps.core import schema
+from apps.payments import api as payments
+from apps.payments import webhooks
 from paysys import health
 
 # What Django answers itself has the API's error body too.
@@ -17,5 +19,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz),
     path("schema", schema.schema, name="schema"),
     path("docs", schema.docs, name="docs"),
+    path("v1/payments", payments.Payments.as_view()),
+    path("v1/payments/<str:payment_id>", payments.OnePayment.as_view()),
+    path("v1/payments/<str:payment_id>/capture", payments.Capture.as_view()),
+    path("v1/payments/<str:payment_id>/void", payments.Void.as_view()),
+    path("v1/payments/<str:payment_id>/refund", payments.RefundOfPayment.as_view()),
+    path("v1/refunds", payments.Refunds.as_view()),
+    path("v1/refunds/<str:refund_id>", payments.OneRefund.as_view()),
+    path("webhooks/<str:provider>", webhooks.receive),
     path("admin/", admin.site.urls),
 ]
