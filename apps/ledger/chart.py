@@ -36,6 +36,9 @@ PLATFORM_FX_RESULT = "platform:fx_result"
 PLATFORM_FX = "platform:fx"
 PLATFORM_SUSPENSE = "platform:suspense"
 
+# The book of what belongs to no merchant.
+PLATFORM_BOOK = UUID(int=0)
+
 
 def wallet_available(wallet_id: UUID) -> str:
     return f"wallet:{wallet_id}:available"
@@ -61,7 +64,7 @@ def provider_fees(provider: str) -> str:
     return f"provider:{provider}:fees"
 
 
-class UnknownCode(Exception):  # noqa: N818
+class UnknownCode(Exception):
     """Not the code of an account of the chart: a bug in whoever built it elsewhere."""
 
 

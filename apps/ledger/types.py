@@ -32,8 +32,8 @@ class Line(NamedTuple):
     """One line of a posting: so much on this side of that account.
 
     `amount` is positive and whole in its currency's minor unit; the side carries the direction.
-    `guarded` refuses the posting if it would take the account below zero although its floor, if it
-    has one, would allow it. It is how a payout leaves `merchant:payable`, which refunds may overdraw.
+    `guarded` refuses the posting if it would take the account below zero, whatever its floor. It is
+    how a payout leaves `merchant:payable`, which refunds and outside facts may overdraw.
     A named tuple: a frozen dataclass costs three times as much to make, eight times a payment.
     """
 
@@ -53,7 +53,7 @@ def credit(code: str, amount: Money, *, guarded: bool = False) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One balanced transaction to be booked: `reference` is unique in its book and says what for."""
+    """One balanced transaction to be booked; `reference` is unique in its book."""
 
     reference: str
     kind: str
@@ -85,12 +85,22 @@ class BookedTransaction:
     lines: tuple[BookedLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StatementLine:
-    """An entry on an account's statement; `balance` is the account's after it, on its normal side."""
+class Place(NamedTuple):
+    """Where an entry stands among its account's: by when it was recorded, then by key."""
 
+    created_at: datetime
     transaction_id: UUID
     line: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """An entry on an account's statement; `balance` is the account's after it, on its normal side.
+
+    `place` is where it stands in the account's order.
+    """
+
+    place: Place
     reference: str
     kind: str
     side: EntryType
@@ -98,7 +108,6 @@ class StatementLine:
     balance: Money
     occurred_at: datetime
     booked_on: date
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Everything that writes the books.
+"""Postings: one balanced transaction, a batch of them, and its reversal.
 
 A posting is one call of one function in the database, so that it can travel in one message with the
 rest of its step (`core.db.unit`). Accounts need no preparation: the first posting that names a code
@@ -25,9 +25,10 @@ from apps.ledger.types import EntryType, Line, Posting
 
 MAX_LINES = 100
 MAX_POSTINGS = 1_000
+_ZERO = Decimal(0)
 
 
-class Misposting(Exception):  # noqa: N818
+class Misposting(Exception):
     """A bug in whoever posts: nothing was booked, and trying again will not help.
 
     `facts` holds what is known of it: `reference`, in a batch `position` (from 1), `account`.
@@ -224,7 +225,7 @@ def _columns(
             raise NotWhole(f"{amount} {currency}", reference=reference, account=code)
         if side is EntryType.CREDIT:
             amount = -amount
-        sums[currency] = sums.get(currency, 0) + amount
+        sums[currency] = sums.get(currency, _ZERO) + amount
         try:
             chart.rule_of(code)
         except chart.UnknownCode:
