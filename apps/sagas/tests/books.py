@@ -96,7 +96,7 @@ def load(book_id: UUID, order_id: UUID) -> Order:
 
 
 def change(order: Order, entry: str, **deltas: int) -> None:
-    """Move counters of the order and note it, guarded by the version that was read."""
+    """Move counters of the order, here and there, guarded by the version that was read."""
     sets = "".join(f", {column} = {column} + {delta}" for column, delta in deltas.items())
     db.write(
         f"UPDATE sagas_test_order SET version = version + 1{sets} WHERE id = %s AND version = %s",
@@ -104,7 +104,8 @@ def change(order: Order, entry: str, **deltas: int) -> None:
         expect=1,
         what="sagas_test: the order has changed since it was read",
     )
-    order.version += 1
+    for column, delta in {"version": 1, **deltas}.items():
+        setattr(order, column, getattr(order, column) + delta)
     note(order, entry)
 
 
