@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
 from apps.core import schema
+from apps.notifications import api as notifications
 from apps.payments import api as payments
 from apps.payments import webhooks
+from apps.wallets import api as wallets
 from paysys import health
 
 # What Django answers itself has the API's error body too.
@@ -27,5 +29,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/refunds", payments.Refunds.as_view()),
     path("v1/refunds/<str:refund_id>", payments.OneRefund.as_view()),
     path("webhooks/<str:provider>", webhooks.receive),
+    path("v1/customers", wallets.Customers.as_view()),
+    path("v1/customers/<str:customer_id>", wallets.OneCustomer.as_view()),
+    path("v1/payment_methods", wallets.PaymentMethods.as_view()),
+    path("v1/payment_methods/<str:payment_method_id>", wallets.OnePaymentMethod.as_view()),
+    path("v1/events", notifications.Events.as_view()),
+    path("v1/events/<str:event_id>", notifications.OneEvent.as_view()),
     path("admin/", admin.site.urls),
 ]
