@@ -81,7 +81,9 @@ TEMPLATES = [
 
 # The application's role; the owner's address (DATABASE_OWNER_URL) is used by migrations alone.
 DATABASES = {"default": env.db_url("DATABASE_URL", "postgresql:///paysys")}
-DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+DATABASES["default"].update(
+    CONN_MAX_AGE=env.int("PAYSYS_CONN_MAX_AGE", 60), CONN_HEALTH_CHECKS=True
+)
 DATABASES["default"].setdefault("OPTIONS", {})
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 # How workers hear of new rows: `celery` sends, `record` sends nothing (tests).
@@ -150,7 +152,9 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 # Below these addresses a person reads the answer; all others answer JSON, errors included.
-PAYSYS_PAGES = ("/admin/", "/docs", "/static/")
+PAYSYS_PAGES = ("/admin/", "/docs", "/static/", "/return")
+# How customers reach us; a payment without a return_url of its own sends them to its /return.
+PAYSYS_PUBLIC_URL = env.str("PAYSYS_PUBLIC_URL", "http://127.0.0.1:8000")
 
 # --- secrets in the database
 PAYSYS_FIELD_KEYS = env.str("PAYSYS_FIELD_KEYS", "")  # "k2:<base64>,k1:<base64>", current first

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
+from django.views.generic import TemplateView
 
 from apps.core import schema
 from apps.notifications import api as notifications
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/refunds", payments.Refunds.as_view()),
     path("v1/refunds/<str:refund_id>", payments.OneRefund.as_view()),
     path("webhooks/<str:provider>", webhooks.receive),
+    path("return", TemplateView.as_view(template_name="payments/return.html")),
     path("v1/customers", wallets.Customers.as_view()),
     path("v1/customers/<str:customer_id>", wallets.OneCustomer.as_view()),
     path("v1/payment_methods", wallets.PaymentMethods.as_view()),

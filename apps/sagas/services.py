@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -16,7 +17,9 @@ from apps.core import clock, db, queue
 from apps.sagas import definition, engine, selectors, store
 from apps.sagas.engine import Turn
 from apps.sagas.models import Run
-from apps.sagas.types import OPEN, Status
+from apps.sagas.types import OPEN, Progress
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +27,8 @@ log = structlog.get_logger(__name__)
 def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
     """Add a run of the newest definition of `saga` to the caller's transaction.
 
-    The run is leased to the caller, who either drives it (`drive`, `advance`) or rings the bell
-    (`ring`) after the commit; if it does neither, the sweeper finds the run when the lease ends.
+    The run is leased to the caller, who moves it after the commit (`drive`, `advance_started`) or
+    lets go of it (`hand_over`); if it does neither, the sweeper finds the run when the lease ends.
 
     Transaction: joins the caller's (`db.unit` or `atomic`).
     """
@@ -50,13 +53,15 @@ def advance_started(run: Run, *, subject: Any, until_answer: bool = True) -> Run
     return _work(Turn(run, subject=subject, until_answer=until_answer))
 
 
-def resume(*, run_id: UUID, now: datetime) -> None:
+def resume(*, run_id: UUID, now: datetime, is_ringing: bool = True) -> None:
     """Nudge: make the run due and ring the bell. It carries nothing; the run asks what is true.
 
+    Without `is_ringing` the caller drives the run itself (`drive_again`) after the commit.
     Transaction: joins the caller's.
     """
     store.nudge(run_id=run_id, now=now)
-    ring(run_id)
+    if is_ringing:
+        ring(run_id)
 
 
 def ring(run_id: UUID) -> None:
@@ -87,7 +92,11 @@ def sweep(*, limit: int = 100) -> int:
     for run_id in due:
         if engine.stopping.is_set():
             break
-        advance(run_id=run_id)
+        try:
+            advance(run_id=run_id)
+        except Exception:  # one run that cannot be moved must not keep the others waiting
+            log.exception("sweep_run_failed", run_id=str(run_id))
+            connection.close()
     return len(due)
 
 
@@ -103,8 +112,6 @@ def _is_due(run: Run) -> bool:
     now = clock.now()
     if run.next_run_at is not None and run.next_run_at <= now:
         return True
-    if run.status != Status.WAITING:
-        return False
     return Run.objects.filter(id=run.id, next_run_at__lte=now, lease_until=None).exists()
 
 
@@ -121,10 +128,14 @@ class _Pool:
         self._free = threading.BoundedSemaphore(size)
         self._threads = ThreadPoolExecutor(max_workers=size, thread_name_prefix="saga")
 
-    def submit(self, run: Run, subject: Any) -> Future[Run] | None:
+    def submit(self, work: Callable[..., T], *facts: Any) -> Future[T] | None:
         if not self._free.acquire(blocking=False):
             return None
-        future = self._threads.submit(_drive, run, subject)
+        try:
+            future = self._threads.submit(_with_connection, work, *facts)
+        except RuntimeError:  # the process is ending
+            self._free.release()
+            return None
         future.add_done_callback(lambda _: self._free.release())
         return future
 
@@ -133,16 +144,28 @@ _pool: _Pool | None = None
 _pool_lock = threading.Lock()
 
 
-def drive(run: Run, *, subject: Any) -> Future[Run] | None:
+def drive(run: Run, *, subject: Any) -> Future[Progress] | None:
     """Advance a run just started in the pool; None (and the bell is rung) if the pool is full."""
+    future = _the_pool().submit(_drive, run, subject)
+    if future is None:
+        hand_over(run)
+    return future
+
+
+def drive_again(run_id: UUID) -> Future[Run | None] | None:
+    """Advance a run just nudged in the pool; None (and the bell is rung) if the pool is full."""
+    future = _the_pool().submit(_drive_again, run_id)
+    if future is None:
+        ring(run_id)
+    return future
+
+
+def _the_pool() -> _Pool:
     global _pool  # noqa: PLW0603  one pool a process, made when first needed (after the fork)
     with _pool_lock:
         if _pool is None:
             _pool = _Pool(settings.PAYSYS_SAGA_THREADS)
-    future = _pool.submit(run, subject)
-    if future is None:
-        hand_over(run)
-    return future
+        return _pool
 
 
 def hand_over(run: Run) -> None:
@@ -152,11 +175,23 @@ def hand_over(run: Run) -> None:
     ring(run.id)
 
 
-def _drive(run: Run, subject: Any) -> Run:
+def _drive(run: Run, subject: Any) -> Progress:
+    turn = Turn(run, subject=subject, until_answer=True)
+    return Progress(_work(turn), turn.subject)
+
+
+def _drive_again(run_id: UUID) -> Run | None:
+    return advance(run_id=run_id)
+
+
+def _with_connection(work: Callable[..., T], *facts: Any) -> T:
+    """Run in a pool thread, which keeps its connection between pieces of work."""
     close_old_connections()
     try:
-        return advance_started(run, subject=subject)
+        return work(*facts)
     except Exception:
-        log.exception("saga_drive_failed", run_id=str(run.id))
+        log.exception("saga_drive_failed")
         connection.close()
         raise
+    finally:
+        close_old_connections()

@@ -61,6 +61,7 @@ def _start_server() -> None:
 
 
 os.environ.update(SECRETS)
+os.environ["PAYSYS_CONN_MAX_AGE"] = "0"  # a connection left open keeps the test database alive
 os.environ["STATIC_ROOT"] = str(make_folder(data_folder() / "test" / "static"))
 if not os.environ.get("DATABASE_URL"):
     _start_server()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from apps.core import ids
 from apps.core.errors import CardError, DomainError
 from apps.core.money import from_minor, to_minor
@@ -178,7 +180,7 @@ def _confirm(context: Context) -> Decision:
             payment_id=payment.id,
             provider_reference=context.results["create"].provider_reference,
             sca=sca,
-            return_url=payment.return_url,
+            return_url=payment.return_url or f"{settings.PAYSYS_PUBLIC_URL}/return",
         ),
     )
 

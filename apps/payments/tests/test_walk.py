@@ -128,5 +128,5 @@ class TestThreeDSecure:
 
         failed = merchant.payment(payment["id"])
         assert failed.status == "FAILED"
-        assert failed.failure_code == "authentication_required"
+        assert failed.failure_code == "authentication_failed"
         assert merchant.balance("merchant:pending") == usd("0.00")
