@@ -2,8 +2,8 @@
 
 A card number is a run of digits with a network's prefix *and* one of that network's lengths *and* a
 valid Luhn sum. Spaces, dashes and dots inside it do not count, and it is no part of a longer run of
-letters or digits. Luhn alone would refuse one in ten order numbers; all three refuse one in some
-hundreds, and no millisecond timestamp, UUID or id of ours.
+letters or digits. Luhn alone would refuse one in ten numbers of any length; all three together
+refuse one in twenty-five of sixteen digits, and no millisecond timestamp, UUID or id of ours.
 """
 
 from __future__ import annotations
