@@ -1,4 +1,4 @@
-"""The demo: four merchants with keys and fees, three people of staff.
+"""The demo: four merchants with keys, fees and customers, three people of staff.
 
 Everything goes through the public services, as an operator would do it. Seeding again changes
 nothing and finds what is there, so that a restart keeps every login and key.
@@ -20,6 +20,9 @@ from apps.core.ids import encode
 from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
+from apps.wallets import selectors as wallets
+from apps.wallets import services as holding
+from apps.wallets.types import MethodKind
 
 ACTOR = "system"
 METHOD = "card"
@@ -73,6 +76,12 @@ MERCHANTS = (
         fixed={"EUR": "0.30", "USD": "0.30"},
     ),
 )
+# Customers of every merchant, each with a saved card: name and the provider's test token.
+CUSTOMERS = (
+    ("Ada Meyer", "pm_card_visa"),
+    ("Ben Okafor", "pm_card_mastercard"),
+    ("Carla Rossi", "pm_card_threeDSecure2Required"),
+)
 STAFF = ("admin", "finance", "support")
 
 
@@ -97,6 +106,8 @@ def _merchant(demo: DemoMerchant, *, keys: Mapping[str, str], now: datetime) -> 
             merchants.get(demo.id)
         except NotFound:
             _onboard(demo, now)
+        for number, (name, token) in enumerate(CUSTOMERS, 1):
+            _customer(demo.id, number=number, name=name, token=token, now=now)
         api_key = keys.get(public_id)
         if api_key is None or not _works(api_key, demo.id, now):
             _, api_key = onboarding.issue_key(book_id=demo.id, name="demo", actor=ACTOR, now=now)
@@ -124,6 +135,33 @@ def _onboard(demo: DemoMerchant, now: datetime) -> None:
             actor=ACTOR,
             now=now,
         )
+
+
+def _customer(book_id: UUID, *, number: int, name: str, token: str, now: datetime) -> None:
+    """The customer's id follows from the merchant's, so that it is found again."""
+    customer_id = UUID(int=book_id.int + (number << 16))
+    if wallets.find_customer(book_id=book_id, id=customer_id) is not None:
+        return
+    address = f"{name.split(maxsplit=1)[0].lower()}@example.com"
+    holding.create_customer(
+        book_id=book_id,
+        customer_id=customer_id,
+        name=name,
+        email=address,
+        metadata={},
+        actor=ACTOR,
+        now=now,
+    )
+    holding.store_payment_method(
+        book_id=book_id,
+        payment_method_id=UUID(int=customer_id.int + (1 << 32)),
+        customer_id=customer_id,
+        kind=MethodKind.CARD,
+        provider="stripe",
+        token=token,
+        actor=ACTOR,
+        now=now,
+    )
 
 
 def _works(api_key: str, book_id: UUID, now: datetime) -> bool:

@@ -12,8 +12,11 @@ from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
 from apps.merchants.models import ApiKey, FeePlan, Merchant
+from apps.wallets import selectors as wallets
+from apps.wallets.models import Customer, PaymentMethod
 from paysys import demo
 
+ALL = (Merchant, ApiKey, FeePlan, User, Customer, PaymentMethod)
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -40,10 +43,15 @@ class TestDemo:
         for one in demo.MERCHANTS:
             assert FeePlan.objects.filter(book_id=one.id, currency=currency).exists()
 
+    def test_every_merchant_has_customers_with_a_card(self, seeded):
+        for one in demo.MERCHANTS:
+            methods = wallets.list_payment_methods(book_id=one.id)
+            assert methods.filter(customer_id__isnull=False).count() == len(demo.CUSTOMERS)
+
     def test_seeding_again_changes_nothing(self, seeded):
-        counts = [model.objects.count() for model in (Merchant, ApiKey, FeePlan, User)]
+        counts = [model.objects.count() for model in ALL]
         assert demo.seed(known=seeded, now=NOW) == seeded
-        assert [model.objects.count() for model in (Merchant, ApiKey, FeePlan, User)] == counts
+        assert [model.objects.count() for model in ALL] == counts
 
     def test_a_revoked_key_is_replaced(self, seeded):
         first = seeded["merchants"][0]
