@@ -45,6 +45,7 @@ class Plan:
             "DATABASE_OWNER_URL": owner,
             "REDIS_URL": redis,
             "STATIC_ROOT": str(self.data / "static"),
+            "PAYSYS_PUBLIC_URL": self.web_url,
             # Without a key of Stripe's, Stripe is the simulator.
             "STRIPE_API_KEY": stripe_key,
             "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE")
