@@ -29,6 +29,8 @@ from apps.gateways.types import (
 )
 from apps.sagas.definition import Call, Intent, Observation, Outcome
 
+Answer = ProviderPayment | ProviderRefund | None
+
 log = structlog.get_logger(__name__)
 
 CALL_IS_CLOSED: Final = "gateways: the call's end is already recorded"
@@ -141,11 +143,24 @@ journal: Final = _Journal()
 def send(intent: Intent) -> Observation:
     """Make a promised call, once. No transaction may be open. Never raises what a provider did.
 
-    `unsent` is said only of a first attempt: what an earlier one did, this one cannot know.
+    `ABSENT` with `unsent`: this was the first attempt, and provably nothing left or nothing was
+    looked at. `ABSENT` without: the provider repeats an error that it saved under this key, so the
+    first request is over, and a look-up shows that it did nothing; only another key can do it.
     """
     request = thaw(intent.request)
     provider = providers.get(request.provider)
-    return _observed(intent, "send", lambda: provider.send(request, op_key=intent.op_key))
+
+    def ask() -> Answer:
+        try:
+            return provider.send(request, op_key=intent.op_key)
+        except OutcomeUnknown as error:
+            if not error.key_is_spent:
+                raise
+            return provider.look_up(
+                request, op_key=intent.op_key, provider_reference=intent.provider_reference
+            )
+
+    return _observed(intent, "send", ask)
 
 
 def look_up(intent: Intent) -> Observation:
@@ -165,9 +180,7 @@ def look_up(intent: Intent) -> Observation:
     )
 
 
-def _observed(
-    intent: Intent, verb: str, ask: Callable[[], ProviderPayment | ProviderRefund | None]
-) -> Observation:
+def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observation:
     assert not db.is_open(), "no provider call in a transaction"
     started = time.monotonic()
     try:
@@ -175,21 +188,27 @@ def _observed(
     except Declined as error:
         observation = _refused(error)
     except OutcomeUnknown as error:
-        first = verb == "send" and intent.attempts == 0
-        observation = Observation(
-            Outcome.UNKNOWN,
-            code=error.reason,
-            message=str(error),
-            answered=error.answered and verb == "send",
-            unsent=error.unsent and first,
-        )
+        is_first = verb == "send" and intent.attempts == 0
+        observation = _unknown(error, is_first=is_first)
         if error.alert:
             log.error("gateways.needs_a_person", code=error.reason, message=str(error))
     _log(intent, verb, observation, started)
     return observation
 
 
-def _told(answer: ProviderPayment | ProviderRefund | None) -> Observation:
+def _unknown(error: OutcomeUnknown, *, is_first: bool) -> Observation:
+    """What a failed attempt proves: about the call if it was the first, and else nothing."""
+    unsent = error.unsent and is_first
+    return Observation(
+        Outcome.ABSENT if unsent else Outcome.UNKNOWN,
+        code=error.reason,
+        message=str(error),
+        answered=error.answered and is_first,
+        unsent=unsent,
+    )
+
+
+def _told(answer: Answer) -> Observation:
     if answer is None:
         return Observation(Outcome.ABSENT)
     return Observation(
@@ -224,8 +243,20 @@ def _log(intent: Intent, verb: str, observation: Observation, started: float) ->
     )
 
 
+# The longest that a provider may take, and the shortest time for which one honors an `op_key`,
+# less a margin (Stripe prunes keys after 24 hours).
+TIMEOUT_SECONDS: Final = 23.0
+HORIZON_SECONDS: Final = 20 * 3600.0
+
+
 def _call(operation: Operation) -> Call:
-    return Call(str(operation), send=send, look_up=look_up)
+    return Call(
+        str(operation),
+        send=send,
+        look_up=look_up,
+        timeout_seconds=TIMEOUT_SECONDS,
+        horizon_seconds=HORIZON_SECONDS,
+    )
 
 
 # The calls that a saga's steps name. `INSPECT` asks what became of a payment while the customer
@@ -236,6 +267,7 @@ INSPECT: Final = _call(Operation.INSPECT)
 CAPTURE: Final = _call(Operation.CAPTURE)
 VOID: Final = _call(Operation.VOID)
 REFUND: Final = _call(Operation.REFUND)
+INSPECT_REFUND: Final = _call(Operation.INSPECT_REFUND)
 
 
 def choose_provider(*, token_provider: str = "") -> Route:

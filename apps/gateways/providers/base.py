@@ -15,6 +15,7 @@ from apps.gateways.types import (
     ConfirmRequest,
     CreateRequest,
     Declined,
+    InspectRefundRequest,
     InspectRequest,
     Operation,
     OutcomeUnknown,
@@ -44,10 +45,6 @@ class Provider:
 
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[Operation]] = frozenset()
-    # How long the provider honors an `op_key`, less a margin; after it, look up only.
-    horizon_seconds: ClassVar[float] = 20 * 3600.0
-    # The longest one call can take, connecting included.
-    timeout_seconds: ClassVar[float] = 23.0
 
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:
         raise NotImplementedError
@@ -103,6 +100,8 @@ class Provider:
                 return judge_refund(self.refund(request, op_key=op_key))
             case InspectRequest():
                 return judge(request, self.find_payment(request.provider_reference))
+            case InspectRefundRequest():
+                return self.find_refund(request.provider_reference)
             case CreateRequest():
                 answer = self.create(request, op_key=op_key)
             case ConfirmRequest():
@@ -124,6 +123,8 @@ class Provider:
         None: it has had no effect. Of a `create` whose answer was lost no id is known: an object
         that moves no money counts as no effect, and the same `op_key` finds it again.
         """
+        if isinstance(request, InspectRefundRequest):
+            return self.find_refund(request.provider_reference)
         if isinstance(request, RefundRequest):
             return self._look_up_refund(request, op_key, provider_reference)
         if isinstance(request, CreateRequest):

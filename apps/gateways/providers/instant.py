@@ -34,7 +34,10 @@ class Instant(Provider):
     """References carry amount and currency, so that every operation can answer from its request."""
 
     name: ClassVar[str] = "instant"
-    capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation) - {Operation.INSPECT}
+    capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation) - {
+        Operation.INSPECT,
+        Operation.INSPECT_REFUND,
+    }
 
     @override
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:

@@ -31,6 +31,7 @@ __all__ = [
     "CreateRequest",
     "Decline",
     "Declined",
+    "InspectRefundRequest",
     "InspectRequest",
     "LineKind",
     "Operation",
@@ -59,6 +60,7 @@ class Operation(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    INSPECT_REFUND = "inspect_refund"  # asks how a refund stands; changes nothing
 
 
 class CaptureMethod(StrEnum):
@@ -122,6 +124,15 @@ class InspectRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InspectRefundRequest(_Request):
+    """Ask how a refund stands that was pending, or of which there is news."""
+
+    operation: ClassVar[Operation] = Operation.INSPECT_REFUND
+
+    provider_reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptureRequest(_Request):
     """Take the money, once; what is left of the authorization is released."""
 
@@ -154,7 +165,13 @@ class RefundRequest(_Request):
 
 
 Request = (
-    CreateRequest | ConfirmRequest | InspectRequest | CaptureRequest | VoidRequest | RefundRequest
+    CreateRequest
+    | ConfirmRequest
+    | InspectRequest
+    | CaptureRequest
+    | VoidRequest
+    | RefundRequest
+    | InspectRefundRequest
 )
 
 _REQUESTS: dict[str, type[Request]] = {
@@ -166,6 +183,7 @@ _REQUESTS: dict[str, type[Request]] = {
         CaptureRequest,
         VoidRequest,
         RefundRequest,
+        InspectRefundRequest,
     )
 }
 _READ: dict[str, Any] = {
@@ -310,6 +328,8 @@ class OutcomeUnknown(Exception):
     `unsent`: this attempt provably had no effect (nothing left this machine, or the provider
     refused it before looking at it); it says nothing of earlier attempts.
     `answered`: the provider's answer is complete, so nothing of this attempt is still under way.
+    `key_is_spent`: it repeats what it answered to the first request under this key, which is thus
+    over; the key can do nothing any more.
     `alert`: only a person can mend it (a wrong key, a bug).
     """
 
@@ -320,9 +340,11 @@ class OutcomeUnknown(Exception):
         *,
         unsent: bool = False,
         answered: bool = False,
+        key_is_spent: bool = False,
         alert: bool = False,
     ) -> None:
         self.reason = reason
+        self.key_is_spent = key_is_spent
         self.unsent = unsent
         self.answered = answered
         self.alert = alert

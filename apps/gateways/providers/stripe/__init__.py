@@ -56,6 +56,9 @@ stripe.enable_telemetry = False
 # At INFO the SDK logs every URL, at DEBUG every body.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
+# What reading an answer that is not Stripe's can raise, in the SDK's own code as in ours.
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+
 T = TypeVar("T")
 
 
@@ -64,9 +67,6 @@ class Stripe(Provider):
 
     name: ClassVar[str] = "stripe"
     capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation)
-    # Keys may be pruned after 24 hours.
-    horizon_seconds: ClassVar[float] = 20 * 3600.0
-    timeout_seconds: ClassVar[float] = CONNECT_SECONDS + READ_SECONDS
 
     def __init__(
         self,
@@ -157,26 +157,33 @@ class Stripe(Provider):
             },
         }
         with _asking():
-            found = self._refunds.create(params, {"idempotency_key": op_key})
-            return _read(objects.refund, found)
+            return _read(
+                objects.refund,
+                _understood(lambda: self._refunds.create(params, {"idempotency_key": op_key})),
+            )
 
     # --- questions --------------------------------------------------------------------------------
 
     def find_payment(self, reference: str) -> ProviderPayment:
         with _asking():
-            return _payment(self._intents.retrieve(reference, {"expand": _EXPAND}))
+            return _payment(
+                _understood(lambda: self._intents.retrieve(reference, {"expand": _EXPAND}))
+            )
 
     def find_refund(self, reference: str) -> ProviderRefund:
         with _asking():
-            return _read(objects.refund, self._refunds.retrieve(reference))
+            return _read(objects.refund, _understood(lambda: self._refunds.retrieve(reference)))
 
     def find_refunds(self, payment_reference: str) -> Iterator[ProviderRefund]:
         with _asking():
-            page = self._refunds.list({"payment_intent": payment_reference, "limit": PAGE_SIZE})
-            found = list(islice(page.auto_paging_iter(), MAX_REFUNDS + 1))
+            found = _understood(lambda: self._refunds_of(payment_reference))
         if len(found) > MAX_REFUNDS:
             raise OutcomeUnknown("too_many_refunds", payment_reference, alert=True)
         return iter([_read(objects.refund, refund) for refund in found])
+
+    def _refunds_of(self, payment_reference: str) -> list[stripe.Refund]:
+        page = self._refunds.list({"payment_intent": payment_reference, "limit": PAGE_SIZE})
+        return list(islice(page.auto_paging_iter(), MAX_REFUNDS + 1))
 
     def statement_lines(
         self, *, since: datetime | None = None, payout: str = ""
@@ -204,7 +211,7 @@ def _sent(request: Request, send: Callable[[], stripe.PaymentIntent]) -> Provide
     "Not in this state" is answered by the state: what we asked for may have been done before.
     """
     try:
-        return _payment(send())
+        return _payment(_understood(send))
     except stripe.StripeError as error:
         payment = _payment_in(error)
         if payment is not None and errors.is_state_conflict(error):
@@ -226,12 +233,22 @@ def _asking() -> Iterator[None]:
         raise errors.translated(error) from error
 
 
+def _understood(ask: Callable[[], T]) -> T:
+    """What was answered; an answer that cannot be read may belong to a call that succeeded."""
+    try:
+        return ask()
+    except _UNREADABLE as error:
+        raise OutcomeUnknown(
+            "malformed_answer", f"{type(error).__name__}: {error}", alert=True
+        ) from error
+
+
 def _payment_in(error: stripe.StripeError) -> ProviderPayment | None:
     """The payment that Stripe sent along with its error, if it can be read."""
     found = errors.intent_of(error)
     try:
         return objects.payment(found) if found else None
-    except (KeyError, TypeError, ValueError):
+    except _UNREADABLE:
         return None
 
 
@@ -240,10 +257,4 @@ def _payment(found: stripe.PaymentIntent) -> ProviderPayment:
 
 
 def _read(reader: Callable[[dict[str, Any]], T], found: stripe.StripeObject) -> T:
-    """What the answer says; one that cannot be read may belong to a call that succeeded."""
-    try:
-        return reader(found.to_dict())
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise OutcomeUnknown(
-            "malformed_answer", f"{type(error).__name__}: {error}", answered=True, alert=True
-        ) from error
+    return _understood(lambda: reader(found.to_dict()))

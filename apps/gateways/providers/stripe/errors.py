@@ -119,7 +119,8 @@ def translated(error: stripe.StripeError) -> Declined | OutcomeUnknown:
         return _refused(error, body)
     if status >= 500 and body.get("type"):
         # Stripe's own error: the request is over, its answer saved under the key, its effect open.
-        return OutcomeUnknown("provider_error", _says(error), answered=True)
+        repeated = (error.headers or {}).get("Idempotent-Replayed") == "true"
+        return OutcomeUnknown("provider_error", _says(error), answered=True, key_is_spent=repeated)
     if status >= 500:
         return OutcomeUnknown("provider_unavailable", f"HTTP {status}")
     return OutcomeUnknown("malformed_answer", f"HTTP {status}", answered=200 <= status < 300)

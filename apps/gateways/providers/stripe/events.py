@@ -57,13 +57,13 @@ def parse(
     found = _field(_field(event, "data", dict), "object", dict)
     return ProviderEvent(
         provider=objects.PROVIDER,
-        event_id=_field(event, "id", str),
-        kind=_field(event, "type", str),
-        account=str(event.get("account") or ""),
+        event_id=_text(_field(event, "id", str)),
+        kind=_text(_field(event, "type", str)),
+        account=_text(str(event.get("account") or "")),
         occurred_at=_moment(event),
         payload=_kept(event),
-        object_reference=str(found.get("id") or ""),
-        payment_reference=objects.payment_reference_of(found),
+        object_reference=_text(str(found.get("id") or "")),
+        payment_reference=_text(objects.payment_reference_of(found)),
         payment_public_id=_public_id(found),
     )
 
@@ -116,7 +116,7 @@ def _public_id(found: Mapping[str, Any]) -> str:
     metadata = found.get("metadata")
     if not isinstance(metadata, dict):
         return ""
-    return str(metadata.get(objects.META_PAYMENT) or "")
+    return _text(str(metadata.get(objects.META_PAYMENT) or ""))
 
 
 def _kept(value: Any, depth: int = 0) -> Any:

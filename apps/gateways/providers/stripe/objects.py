@@ -25,7 +25,7 @@ PROVIDER: Final = "stripe"
 # Metadata that we write into Stripe's objects: our name on their side.
 META_PAYMENT: Final = "paysys_payment"
 META_REFUND: Final = "paysys_refund"
-META_OP_KEY: Final = "paysys_op_key"
+META_OP_KEY: Final = "op_key"
 
 _PAYMENT_STATUS: Final = {
     "requires_payment_method": PaymentStatus.CREATED,

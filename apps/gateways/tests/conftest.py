@@ -1,0 +1,3 @@
+from paysys.testing.simulator import simulator, simulator_process
+
+__all__ = ["simulator", "simulator_process"]

@@ -1,0 +1,150 @@
+"""The door through which sagas call providers: no transaction, one log line, nothing leaked."""
+
+from dataclasses import replace
+
+import pytest
+import structlog
+from django.core.checks import Error
+from django.db import transaction
+from django.test import override_settings
+
+from apps.core import db
+from apps.gateways import providers, services
+from apps.gateways.apps import check_live_settings
+from apps.gateways.providers.instant import Instant
+from apps.gateways.providers.stripe import CONNECT_SECONDS, READ_SECONDS
+from apps.gateways.tests.desk import Desk, Side, paid, refunded
+from apps.gateways.types import Operation, PaymentStatus
+from apps.sagas.definition import Outcome
+
+
+class InstantSide(Side):
+    good_token = "anything"
+    provider = Instant()
+
+    def break_next(self, operation, kind): ...
+    def effects(self, intent): ...
+    def provider_amount(self, reference): ...
+    def authenticate(self, reference, *, passed): ...
+    def expire(self, reference): ...
+    def fail_refund(self, reference): ...
+    def elsewhere(self, url): ...
+    def with_wrong_key(self): ...
+
+
+@pytest.fixture
+def desk():
+    return Desk(InstantSide())
+
+
+class TestDoor:
+    @pytest.mark.django_db(transaction=True)
+    def test_no_call_is_made_in_a_transaction(self, desk):
+        intent = desk.intent(desk.create_request())
+        for ask in (services.send, services.look_up):
+            with transaction.atomic(), pytest.raises(AssertionError):
+                ask(intent)
+            with db.unit(), pytest.raises(AssertionError):
+                ask(intent)
+
+    def test_one_line_is_logged_a_call_with_ids_and_without_what_was_sent(self, desk):
+        intent = desk.intent(desk.create_request(token="tok_that_pays"))
+
+        with structlog.testing.capture_logs() as lines:
+            services.send(intent)
+
+        (line,) = lines
+        assert line["event"] == "gateways.call"
+        assert (line["op_key"], line["outcome"]) == (intent.op_key, Outcome.SUCCEEDED)
+        assert line["duration_ms"] >= 0
+        assert "tok_that_pays" not in str(line)
+
+    def test_what_a_provider_does_not_offer_is_declined(self, desk):
+        class Lean(Instant):
+            capabilities = frozenset({Operation.CREATE})
+
+        reference = desk.created()
+        with providers.using("instant", Lean()):
+            said = desk.send(desk.request(Operation.CAPTURE, reference))
+
+        assert (said.outcome, said.code) == (Outcome.FAILED, "operation_not_supported")
+
+    def test_a_bug_of_ours_is_not_an_outcome(self, desk):
+        intent = desk.intent(desk.create_request())
+
+        with pytest.raises(providers.UnknownProvider):
+            services.send(replace(intent, request={**intent.request, "provider": "nobody"}))
+
+    def test_a_call_ends_before_its_lease_does(self):
+        assert services.CAPTURE.timeout_seconds >= CONNECT_SECONDS + READ_SECONDS
+
+
+class TestInstant:
+    def test_it_goes_the_whole_way_and_repeats_itself(self, desk):
+        reference = desk.captured()
+        refund = desk.intent(desk.request(Operation.REFUND, reference, amount=100))
+
+        first, second = refunded(services.send(refund)), refunded(services.send(refund))
+
+        assert first == second
+        voided = paid(desk.send(desk.request(Operation.VOID, desk.authorized())))
+        assert voided.status is PaymentStatus.VOIDED
+
+    def test_two_payments_have_two_references(self, desk):
+        assert desk.created() != desk.created()
+
+    def test_a_look_up_says_that_sending_again_is_safe(self, desk):
+        intent = desk.intent(desk.create_request())
+        first = services.send(intent)
+
+        assert services.look_up(intent).outcome is Outcome.ABSENT
+        assert services.send(intent) == first
+
+
+class TestRoute:
+    def test_the_configured_provider_takes_one_off_tokens(self):
+        assert services.choose_provider().provider == "stripe"
+
+    def test_a_saved_method_is_charged_where_its_token_is(self):
+        route = services.choose_provider(token_provider="stripe")
+
+        assert (route.provider, route.reasons) == ("stripe", ("holds the token",))
+
+    @override_settings(PAYSYS_PROVIDER="instant")
+    def test_the_bench_sends_everything_to_the_pretended_one(self):
+        assert services.choose_provider(token_provider="stripe").provider == "instant"
+
+    def test_an_unknown_provider_is_no_route(self):
+        with pytest.raises(providers.UnknownProvider):
+            services.choose_provider(token_provider="nobody")
+
+
+LIVE = {
+    "PAYSYS_MODE": "live",
+    "STRIPE_API_KEY": "sk_live_1",
+    "STRIPE_API_BASE": "https://api.stripe.com",
+    "STRIPE_WEBHOOK_SECRETS": ["whsec_1"],
+}
+
+
+class TestLiveSettings:
+    def test_a_proper_live_deployment_starts(self):
+        with override_settings(**LIVE):
+            assert check_live_settings() == []
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "error"),
+        [
+            ("STRIPE_API_KEY", "sk_test_simulator", "gateways.E001"),
+            ("STRIPE_API_BASE", "http://127.0.0.1:8001", "gateways.E002"),
+            ("STRIPE_WEBHOOK_SECRETS", [], "gateways.E003"),
+            ("STRIPE_WEBHOOK_SECRETS", ["whsec_1", "whsec_simulator"], "gateways.E003"),
+            ("PAYSYS_PROVIDER", "instant", "gateways.E004"),
+        ],
+    )
+    def test_anything_of_the_test_stops_a_live_one(self, setting, value, error):
+        with override_settings(**{**LIVE, setting: value}):
+            (found,) = check_live_settings()
+
+        assert isinstance(found, Error)
+        assert found.id == error
