@@ -85,15 +85,27 @@ class NoFeePlan(Unprocessable):
 class Remembered(Generic[K, V]):
     """A small memory of one process: what `load` said, for `seconds`."""
 
-    def __init__(self, load: Callable[[K], V | None], seconds: float) -> None:
+    def __init__(
+        self,
+        load: Callable[[K], V | None],
+        seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._load = load
         self._seconds = seconds
+        self._clock = clock
         self._entries: dict[K, tuple[float, V]] = {}
 
     def get(self, key: K) -> V | None:
-        """The value, at most `seconds` old; what does not exist is asked for every time."""
+        """The value, at most `seconds` old; what does not exist is asked for every time.
+
+        Inside a transaction it is asked for too: what that sees may be rolled back.
+        """
+        if connection.in_atomic_block:
+            return self._load(key)
         entry = self._entries.get(key)
-        now = time.monotonic()
+        now = self._clock()
         if entry is not None and now < entry[0]:
             return entry[1]
         value = self._load(key)
@@ -120,7 +132,6 @@ class KnownKey:
 
     digest: bytes
     caller: Caller
-    mode: str
     merchant_status: str
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -239,7 +250,7 @@ def _valid(book_id: UUID, method: str, currency: str, moment: datetime) -> Known
 def _load_key(prefix: str) -> KnownKey | None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT k.digest, k.book_id, k.scopes, k.requests_per_second, k.mode, m.status,"
+            "SELECT k.digest, k.book_id, k.scopes, k.requests_per_second, m.status,"
             " k.expires_at, k.revoked_at, k.last_used_on"
             " FROM merchants_api_key k JOIN merchants_merchant m ON m.id = k.book_id"
             " WHERE k.prefix = %s",
@@ -248,7 +259,7 @@ def _load_key(prefix: str) -> KnownKey | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    digest, book_id, scopes, rate, mode, status, expires_at, revoked_at, last_used_on = row
+    digest, book_id, scopes, rate, status, expires_at, revoked_at, last_used_on = row
     return KnownKey(
         digest=bytes(digest),
         caller=Caller(
@@ -257,7 +268,6 @@ def _load_key(prefix: str) -> KnownKey | None:
             scopes=frozenset(scopes),
             requests_per_second=rate or settings.PAYSYS_RATE_LIMIT_PER_SECOND,
         ),
-        mode=mode,
         merchant_status=status,
         expires_at=expires_at,
         revoked_at=revoked_at,
