@@ -20,8 +20,8 @@ from .register import Register
 READY_SECONDS = 60
 STEP_SECONDS = 300
 # Web and worker end their work first, then what they work with; together below five seconds.
-GRACE_SECONDS = 3.4
-SERVICES_GRACE_SECONDS = 0.7
+GRACE_SECONDS = 3.2
+SERVICES_GRACE_SECONDS = 0.6
 
 
 class Stopped(Exception):
