@@ -280,7 +280,17 @@ BEGIN
 END $$
 """
 
+# `manage.py grant` reads these: the application's role may select here and nothing else.
+COMMENTS = [
+    (
+        f"COMMENT ON TABLE {table} IS 'written by functions only: ledger_post and its sisters'",
+        f"COMMENT ON TABLE {table} IS NULL",
+    )
+    for table in ("ledger_account", "ledger_transaction", "ledger_entry")
+]
+
 STATEMENTS = [
+    *COMMENTS,
     (OPEN_ACCOUNT, "DROP FUNCTION ledger_open_account(uuid, text, text)"),
     (
         POST,

@@ -67,7 +67,7 @@ def open_book(*, book_id: UUID, time_zone: str) -> None:
     """
     try:
         ZoneInfo(time_zone)
-    except (KeyError, OSError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"no such time zone: {time_zone}") from error
     db.write(
         "INSERT INTO ledger_book (id, time_zone) VALUES (%s::uuid, %s) ON CONFLICT (id) DO NOTHING",
