@@ -44,7 +44,11 @@ def daily(*, at: str) -> crontab:
 
 
 # What beat rings for. Only names of tasks that exist; a test compares.
-TIMETABLE: tuple[Job, ...] = ()
+TIMETABLE: tuple[Job, ...] = (
+    Job("payments.sweep_events", every(seconds=10)),
+    Job("idempotency.expire", every(seconds=3600)),
+    Job("payments.settle", daily(at="01:30")),
+)
 
 app = Celery("paysys")
 app.conf.update(

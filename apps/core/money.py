@@ -13,6 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import moneyed
+from django.utils.translation import get_language, to_locale
+from moneyed.l10n import format_money
 
 from apps.core.errors import InvalidRequest
 
@@ -33,6 +35,7 @@ __all__ = [
     "prorate",
     "round_half_up",
     "round_minor",
+    "shown",
     "split",
     "to_minor",
 ]
@@ -159,3 +162,8 @@ def _half_up(exact: Fraction) -> int:
     """The nearest integer; a tie goes away from zero."""
     sign = -1 if exact < 0 else 1
     return sign * ((2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator))
+
+
+def shown(money: Money) -> str:
+    """The amount as a person of the active language reads it: `$1,234.50`, `¥500`."""
+    return format_money(round_minor(money), locale=to_locale(get_language() or "en-us"))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from celery import shared_task
-from celery.signals import worker_init, worker_shutting_down
+from celery.signals import worker_process_init, worker_process_shutdown
 from django.conf import settings
 from django.db import close_old_connections, connection
 
@@ -38,13 +38,14 @@ def sweep_until(stopping: threading.Event) -> None:
         stopping.wait(settings.PAYSYS_SWEEP_SECONDS)
 
 
-@worker_init.connect
+# In each child of the worker, and after the fork: a thread does not survive one.
+@worker_process_init.connect
 def start_sweeper(**_: Any) -> None:
     threading.Thread(
         target=sweep_until, args=(engine.stopping,), name="sweeper", daemon=True
     ).start()
 
 
-@worker_shutting_down.connect
+@worker_process_shutdown.connect
 def stop_sweeper(**_: Any) -> None:
     engine.stopping.set()
