@@ -75,7 +75,7 @@ def _live() -> Iterator[str]:
     for database in settings.DATABASES.values():
         if database.get("PASSWORD") in _DEFAULT_PASSWORDS:
             yield "DATABASES has a default password"
-    for name in sorted(dir(settings)):
+    for name in sorted(set(dir(settings))):
         if name.isupper():
             yield from _of_setting(name, getattr(settings, name))
 

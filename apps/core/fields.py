@@ -39,7 +39,9 @@ class StrictSerializer(serializers.Serializer[Any]):
                 if field is None or field.read_only:
                     raise serializers.ValidationError({name: ["Unknown field."]})
                 if value is not None:
-                    _check_type(name, field, value)
+                    complaint = _complaint(field, value)
+                    if complaint:
+                        raise serializers.ValidationError({name: complaint})
         values: dict[str, Any] = super().to_internal_value(data)
         return values
 
@@ -113,12 +115,18 @@ class MetadataField(serializers.DictField):
         return dict(data)
 
 
-def _check_type(name: str, field: Any, value: Any) -> None:
+def _complaint(field: Any, value: Any) -> Any:
+    """What is wrong with the JSON type of a value or of its items, as DRF nests it; else None."""
     wanted, words = _wanted(type(field))
     given = type(value)
-    if given is wanted or (wanted is float and given is int):
-        return
-    raise serializers.ValidationError({name: [f"Must be {words}."]})
+    if given is not wanted and not (wanted is float and given is int):
+        return [f"Must be {words}."]
+    if wanted is list:
+        for index, item in enumerate(value):
+            complaint = _complaint(field.child, item)
+            if complaint:
+                return {index: complaint}
+    return None
 
 
 _wanted_by_class: dict[type, tuple[type, str]] = {}

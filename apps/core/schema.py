@@ -69,7 +69,7 @@ def error_table() -> list[dict[str, Any]]:
             "status": error.status,
             "type": error.type,
             "code": error.code,
-            "says": error.says or (error.__doc__ or "").strip().partition("\n")[0],
+            "says": error.says or (error.__doc__ or error.code).strip().partition("\n")[0],
         }
         for error in _all_errors(DomainError)
     }
