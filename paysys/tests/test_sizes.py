@@ -1,6 +1,7 @@
 """Limits of size: a file one can keep in mind, a function one can see at once."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from paysys.embedded.folder import CHECKOUT
 
 FILE_LINES, FUNCTION_LINES, LINE_CHARACTERS = 400, 70, 100
+# A trailing word to a tool is not read by people and does not count, for ruff neither.
+TO_A_TOOL = re.compile(r"\s*# (noqa|type: ignore).*$")
 
 
 def sources():
@@ -26,7 +29,7 @@ def too_big(path: Path, text: str) -> list[str]:
         found += [
             f"{path}:{number}: {len(line)} characters"
             for number, line in enumerate(lines, 1)
-            if len(line) > LINE_CHARACTERS
+            if len(TO_A_TOOL.sub("", line)) > LINE_CHARACTERS
         ]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -56,7 +59,12 @@ class TestSizes:
 
     @pytest.mark.parametrize(
         "text",
-        ["x = 1\n" * 400, "def f():\n" + "    x = 1\n" * 69, f"x = '{'y' * 94}'\n"],
+        [
+            f"x = '{'y' * 90}'  # noqa: E501\n",
+            "x = 1\n" * 400,
+            "def f():\n" + "    x = 1\n" * 69,
+            f"x = '{'y' * 94}'\n",
+        ],
     )
     def test_the_limit_itself_is_allowed(self, text):
         assert too_big(Path("some.py"), text) == []
