@@ -108,7 +108,7 @@ def write(sql: str, params: Params = (), *, expect: int | None = None, what: str
         current.statements.append((sql, params))
         return
     assert connection.in_atomic_block, "a write needs a transaction: db.unit() or atomic()"
-    _execute(sql, params)
+    _execute([(sql, params)])
 
 
 def require(condition_sql: str, params: Params = (), *, what: str) -> None:
@@ -138,16 +138,20 @@ def is_open() -> bool:
 
 def _send(finished: Unit) -> None:
     if finished.statements:
-        sql = ";\n".join(text for text, _ in finished.statements)
-        _execute(sql, [value for _, params in finished.statements for value in params])
+        _execute(finished.statements)
     for call in finished.after_commit:
         transaction.on_commit(call, robust=True)
 
 
-def _execute(sql: str, params: Params) -> None:
-    """Send one message. Parameters are always passed, so `%` is written `%%` in every statement."""
+def _execute(statements: list[tuple[str, Params]]) -> None:
+    """Send one message. Parameters are always bound, so `%` is written `%%` in every statement.
+
+    They are bound statement by statement: the driver remembers how a statement is taken apart, but
+    not for the long and ever different text of a whole unit.
+    """
     with connection.cursor() as cursor, translated():
-        cursor.execute(sql, params or [])
+        bind = cursor.cursor.mogrify
+        cursor.execute(";\n".join([bind(sql, list(params)) for sql, params in statements]))
 
 
 @contextmanager

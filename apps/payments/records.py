@@ -39,16 +39,26 @@ _FIXED_OF_REFUND = _FIXED | {
 
 
 class _Table:
-    """The statements of one table, built once from its model's columns."""
+    """The statements of one table, built once from its model's columns.
 
-    def __init__(self, model: Any, fixed: set[str]) -> None:
+    `fixed` columns never change; `fresh` ones have the same value in every new row. They stand in
+    the statement as literals: the driver remembers no statement of more than fifty parameters.
+    """
+
+    def __init__(self, model: Any, fixed: set[str], fresh: dict[str, str] | None = None) -> None:
+        fresh = fresh or {}
         fields = model._meta.concrete_fields
         self.columns: list[str] = [field.attname for field in fields]
         self.json = {field.attname for field in fields if isinstance(field, JSONField)}
         self.changing = [name for name in self.columns if name not in fixed]
         table = model._meta.db_table
-        marks = ", ".join(self._mark(name) for name in self.columns)
-        self.insert = f"INSERT INTO {table} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608
+        self.given = [name for name in self.columns if name not in fresh]
+        marks = ", ".join(self._mark(name) for name in self.given)
+        constants = "".join(f", {literal}" for literal in fresh.values())
+        self.insert = (
+            f"INSERT INTO {table} ({', '.join((*self.given, *fresh))}) "  # noqa: S608
+            f"VALUES ({marks}{constants})"
+        )
         sets = ", ".join(f"{name} = {self._mark(name)}" for name in self.changing)
         self.update = (
             f"UPDATE {table} SET {sets}, version = version + 1 "  # noqa: S608
@@ -67,14 +77,24 @@ class _Table:
         return str(value) if isinstance(value, Status) else value
 
 
-_PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT)
+_FRESH_PAYMENT = {
+    **dict.fromkeys(("provider_reference", "charge_reference", "sca"), "''"),
+    **dict.fromkeys(("failure_code", "failure_message"), "''"),
+    **dict.fromkeys(("card", "next_action", "action_expires_at", "authorized_at"), "NULL"),
+    **dict.fromkeys(("capture_before", "captured_at", "settled_at"), "NULL"),
+    **dict.fromkeys(("capture_requested_amount", "void_requested_at"), "NULL"),
+    **dict.fromkeys(("amount_authorized", "amount_captured", "refund_reserved"), "0"),
+    **dict.fromkeys(("amount_refunded", "amount_disputed", "amount_charged_back"), "0"),
+    **dict.fromkeys(("amount_excess", "fee", "fee_returnable", "fee_returned"), "0"),
+}
+_PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
 _REFUND = _Table(Refund, _FIXED_OF_REFUND)
 _LINE = _Table(SettlementLine, set())
 
 
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
     """Add a payment to the caller's transaction: created, and validated in the same commit."""
-    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.columns))
+    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.given))
     payment.mark_validated()
     db.write(
         "UPDATE payments_payment SET status = %s WHERE id = %s AND book_id = %s",
@@ -127,7 +147,7 @@ def require_unchanged(payment: Payment) -> None:
 
 def insert_refund(refund: Refund, *, actor: Actor, now: datetime) -> None:
     """Add a refund to the caller's transaction."""
-    db.write(_REFUND.insert, _REFUND.values(refund, _REFUND.columns))
+    db.write(_REFUND.insert, _REFUND.values(refund, _REFUND.given))
     _tell_refund(refund, event="refund.created", actor=actor, now=now)
 
 
@@ -166,7 +186,7 @@ def insert_settlement_line(
         provider_fee=provider_fee.amount,
         created_at=now,
     )
-    db.write(_LINE.insert, _LINE.values(row, _LINE.columns))
+    db.write(_LINE.insert, _LINE.values(row, _LINE.given))
 
 
 def _tell_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:

@@ -12,6 +12,7 @@ from apps.core import ids
 from apps.core.errors import NotFound
 from apps.core.types import Invariant
 from apps.gateways import selectors as gateways
+from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
 from apps.payments.models import Payment, Refund, SettlementLine
 from apps.sagas import selectors as sagas
@@ -114,8 +115,6 @@ def reread(subject: Payment | Refund) -> Payment | Refund:
 
 def postings_of(payment: Payment) -> list[BookedTransaction]:
     """Everything that was booked about a payment and its refunds, in the order of booking."""
-    from apps.ledger import selectors as ledger
-
     references = [f"capture:{payment.charge_reference}", f"credit:{ids.encode('pay', payment.id)}"]
     for refund in Refund.objects.filter(book_id=payment.book_id, payment_id=payment.id):
         references.append(f"refund:reserve:{ids.encode('re', refund.id)}")
