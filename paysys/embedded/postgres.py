@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping
@@ -167,8 +168,16 @@ def _sockets_folder(folder: Path) -> Path:
 
 
 def _private(path: Path, uid: int | None) -> Path:
-    """A folder of the database's user that nobody else (but root) can enter."""
-    path.mkdir(exist_ok=True)
+    """A folder of the database's user that nobody else (but root) can enter.
+
+    :raises CannotStart: somebody else made something of that name.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.getuid(), uid):
+            raise CannotStart(f"{path} is not a folder of this user: remove it") from None
     if uid is not None:
         os.chown(path, uid, uid)
     path.chmod(0o700)
