@@ -28,13 +28,12 @@ def attempt(world: World, intent: Record, method: Record, card: Card, *, challen
     if card.decline is not None:
         return fail(world, intent, method, card, card.decline, challenged=challenged)
     charge = _charge(world, intent, method, card, challenged=challenged)
-    manual = intent.body["capture_method"] == "manual"
     intent.facts["charge"] = charge.id
-    if manual:
+    if intent.body["capture_method"] == "manual":
         before = world.now() + _CAPTURE_WITHIN
         charge.body["payment_method_details"]["card"]["capture_before"] = before
         intent.facts["capture_before"] = before
-        world.store.save(charge)
+        world.store.insert(charge)
         world.later("expire", intent.id, _CAPTURE_WITHIN)
         touch(
             world, intent, status="requires_capture", latest_charge=charge.id,
@@ -43,7 +42,7 @@ def attempt(world: World, intent: Record, method: Record, card: Card, *, challen
         world.emit("charge.succeeded", charge.body)
         world.emit("payment_intent.amount_capturable_updated", intent.body)
         return intent.body
-    _settle(world, charge, intent.body["amount"], card)
+    world.store.insert(_settled(world, charge, intent.body["amount"], card))
     touch(
         world, intent, status="succeeded", latest_charge=charge.id,
         amount_received=intent.body["amount"],
@@ -69,7 +68,7 @@ def _charge(
             "transaction_id": objects.new_id("x")[2:],
             "version": "2.2.0",
         }
-    return world.add("charge", body, {"token": method.facts["token"], "refunded": 0})
+    return Record(body["id"], "charge", body["created"], body, {"refunded": 0})
 
 
 def fail(
@@ -95,7 +94,7 @@ def fail(
         "seller_message": "The bank did not return any further details with this decline.",
         "type": "blocked" if decline.is_blocked else "issuer_declined",
     }
-    world.store.save(charge)
+    world.store.insert(charge)
     error = {
         "charge": charge.id,
         "code": decline.code,
@@ -129,14 +128,15 @@ def capture(world: World, intent: Record, amount: int) -> None:
     card = card_of(method)
     charge.body["metadata"] = intent.body["metadata"]
     charge.body["amount_refunded"] = charge.body["amount"] - amount
-    _settle(world, charge, amount, card)
+    world.store.save(_settled(world, charge, amount, card))
     touch(world, intent, status="succeeded", amount_capturable=0, amount_received=amount)
     world.emit("charge.captured", charge.body)
     world.emit("payment_intent.succeeded", intent.body)
     disputes.follow(world, charge, card)
 
 
-def _settle(world: World, charge: Record, amount: int, card: Card) -> None:
+def _settled(world: World, charge: Record, amount: int, card: Card) -> Record:
+    """The captured charge with its line in the balance; the caller writes it."""
     now = world.now()
     wait = 0 if card.is_available_at_once else world.config.available_after_seconds
     transaction = balance(
@@ -144,7 +144,10 @@ def _settle(world: World, charge: Record, amount: int, card: Card) -> None:
         fee=objects.fee_of(amount), available_on=now + wait, category="charge",
         description=charge.body["description"],
     )  # fmt: skip
-    touch(world, charge, captured=True, amount_captured=amount, balance_transaction=transaction.id)
+    charge.body |= {
+        "captured": True, "amount_captured": amount, "balance_transaction": transaction.id,
+    }  # fmt: skip
+    return charge
 
 
 def balance(world: World, **facts: object) -> Record:

@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    add("--port", type=int, default=12111, help="0: any free one, printed at the start")
+    add("--port", type=int, default=8001, help="0: any free one, printed at the start")
     add("--data", required=True, metavar="FILE", help="the SQLite file of its book")
     add("--webhook-url", default="", help="where events go; without it they are only recorded")
     add("--webhook-secret", default=_DEFAULTS.webhook_secret)
@@ -79,6 +79,8 @@ def _free_port(host: str) -> int:
 
 def _serve(config: Config, store: Store, host: str, port: int) -> None:
     world = World(store, config, offset=int(store.setting("offset", "0")))
+    faulty = "json_extract(facts, '$.token') LIKE 'pm_card_sim_%'"
+    world.has_faulty_cards = bool(store.select("payment_method", faulty, tail="LIMIT 1"))
     faults = Faults(config.schedule, config.seed)
     postman = Postman(world, faults)
     world.on_event = postman.post

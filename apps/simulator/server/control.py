@@ -69,10 +69,12 @@ class Control:
         if run is None or len(parts) > 3:
             raise StripeError(404, f"No such control: {call.method} {call.path}")
         asked: Json = dict(parse_qsl(call.query))
-        if call.body and "json" in call.headers.get("content-type", "json"):
-            asked |= json.loads(call.body)
         try:
+            if call.body and "json" in call.headers.get("content-type", "json"):
+                asked |= json.loads(call.body)
             return run(parts[2] if len(parts) == 3 else "", asked, call)
+        except (ValueError, KeyError) as reason:
+            raise StripeError(400, f"Cannot read what is asked: {reason!r}") from reason
         finally:
             self.world.has_news.set()
 
@@ -81,7 +83,10 @@ class Control:
     def _health(self, _id: str, _asked: Json, _call: Call) -> Reply:
         with self.world.store.unit():
             counts = dict(self.world.store.rows("SELECT kind, count(*) FROM object GROUP BY kind"))
-        return json_reply({"status": "ok", "now": self.world.now(), "objects": counts})
+        running = len(self.world.in_flight)
+        return json_reply(
+            {"status": "ok", "now": self.world.now(), "in_flight": running, "objects": counts}
+        )
 
     def _book(self, _id: str, asked: Json, _call: Call) -> Reply:
         limit = int(asked.get("limit", 100_000))

@@ -28,7 +28,6 @@ class Engine:
         self.world = world
         self.faults = faults
         self._lock = threading.Lock()
-        self._in_flight: set[str] = set()
 
     def answer(self, call: Call) -> Reply:
         """Never raises: every error is an answer in Stripe's shape, or a broken connection."""
@@ -89,17 +88,17 @@ class Engine:
                 kind="idempotency_error",
             )  # fmt: skip
         with self._lock:
-            if key in self._in_flight:
+            if key in self.world.in_flight:
                 raise StripeError(
                     409, "There is currently another in-progress request using this Idempotent Key"
                     f" ({key}).", kind="idempotency_error", code="idempotency_key_in_use",
                 )  # fmt: skip
-            self._in_flight.add(key)
+            self.world.in_flight.add(key)
         try:
             yield
         finally:
             with self._lock:
-                self._in_flight.discard(key)
+                self.world.in_flight.discard(key)
 
     def _saved(self, key: str, call: Call, given: Json) -> Reply | None:
         """:raises StripeError: 400, the key belongs to another request."""

@@ -105,6 +105,7 @@ def confirm(world: World, call: Call) -> Json:
 
 
 def _confirm(world: World, intent: Record, params: Json) -> Json:
+    _check_return_url(intent, params)
     status = intent.body["status"]
     if status not in _CONFIRMABLE:
         reason = "it has already succeeded after being previously confirmed"
@@ -115,9 +116,10 @@ def _confirm(world: World, intent: Record, params: Json) -> Json:
         raise unexpected(intent, f"You cannot confirm this PaymentIntent because {reason}.")
     given = params.get("payment_method")
     if given and given != intent.body["payment_method"]:
-        method = methods.usable(world, given, intent.body["customer"])
+        method = methods.usable(world, given, intent.body["customer"], is_used=True)
     elif intent.body["payment_method"]:
         method = world.get(intent.body["payment_method"], "payment_method")
+        methods.use(world, method)
     else:
         raise unexpected(
             intent,
@@ -125,16 +127,12 @@ def _confirm(world: World, intent: Record, params: Json) -> Json:
             " either update the PaymentIntent with a payment method and then confirm it again, or"
             " confirm it again directly with a payment method or ConfirmationToken.",
         )
-    _check_return_url(intent, params)
-    methods.use(world, method)
-    touch(
-        world, intent, payment_method=method.id, last_payment_error=None, next_action=None,
-        status="requires_confirmation",
-    )  # fmt: skip
+    intent.body |= {"payment_method": method.id, "last_payment_error": None, "next_action": None}
     card = methods.card_of(method)
-    asked = intent.body["payment_method_options"]["card"]["request_three_d_secure"]
-    options = (params.get("payment_method_options") or {}).get("card") or {}
-    asked = options.get("request_three_d_secure", asked)
+    options = intent.body["payment_method_options"]["card"]
+    given_options = (params.get("payment_method_options") or {}).get("card") or {}
+    asked = given_options.get("request_three_d_secure", options["request_three_d_secure"])
+    options["request_three_d_secure"] = asked
     if card.three_d_secure == "required" or (
         card.three_d_secure == "optional" and asked in ("any", "challenge")
     ):
@@ -145,11 +143,14 @@ def _confirm(world: World, intent: Record, params: Json) -> Json:
 def _check_return_url(intent: Record, params: Json) -> None:
     """Unless the allowed types say otherwise Stripe may redirect, and wants a way back."""
     automatic = intent.body["automatic_payment_methods"]
+    target = params.get("return_url")
+    if target is not None and not target.startswith(("https://", "http://")):
+        raise StripeError(400, "Not a valid URL", code="url_invalid", param="return_url")
     if (
         automatic
         and automatic.get("enabled")
         and automatic.get("allow_redirects", "always") == "always"
-        and not params.get("return_url")
+        and not target
     ):
         raise StripeError(
             400,

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import objects
 from .wire import Call, Json, StripeError
-from .world import World
+from .world import World, shown
 
 _COMPARE = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _LIMIT = 100
@@ -34,7 +34,7 @@ def page(world: World, call: Call, kind: str) -> Json:
     if params.get("ending_before"):
         found.reverse()
     return {
-        "object": "list", "data": [record.body for record in found], "has_more": more,
+        "object": "list", "data": [shown(world, record) for record in found], "has_more": more,
         "url": call.path,
     }  # fmt: skip
 
@@ -93,9 +93,11 @@ def _expand(world: World, body: Json, steps: list[str], path: str) -> None:
         found = world.store.find(value, kind) if kind else None
         if found is None:
             raise _not_expandable(path)
-        value = body[name] = found.body
+        value = body[name] = shown(world, found)
     if rest and isinstance(value, dict):
         _expand(world, value, rest, path)
+    elif not isinstance(value, dict | None):
+        raise _not_expandable(path)
 
 
 def _not_expandable(path: str) -> StripeError:

@@ -7,14 +7,16 @@ from .wire import Call, Json, StripeError
 from .world import World, touch
 
 
-def usable(world: World, given: str, customer: str | None) -> Record:
+def usable(world: World, given: str, customer: str | None, *, is_used: bool = False) -> Record:
     """The payment method a request names; a `pm_card_*` name becomes a fresh one, as in test mode.
+
+    `is_used`: it pays in this very request.
 
     :raises StripeError: unknown, or of a customer that the request does not name.
     """
     card = cards.find(given) if given.startswith("pm_card_") else None
     if card is not None:
-        return _add(world, given, card, {})
+        return _add(world, given, card, {}, is_used=is_used)
     method = world.get(given, "payment_method", param="payment_method", status=400)
     if method.body["customer"] not in (None, customer):
         raise StripeError(
@@ -23,6 +25,8 @@ def usable(world: World, given: str, customer: str | None) -> Record:
             " purposes you must provide the customer in the request.",
             param="payment_method",
         )
+    if is_used:
+        use(world, method)
     return method
 
 
@@ -50,10 +54,10 @@ def card_of(method: Record) -> Card:
     return cards.find(method.facts["token"]) or cards.CARDS["visa"]
 
 
-def _add(world: World, token: str, card: Card, params: Json) -> Record:
+def _add(world: World, token: str, card: Card, params: Json, *, is_used: bool = False) -> Record:
     world.has_faulty_cards = world.has_faulty_cards or bool(card.fault)
     body = objects.payment_method(objects.new_id("pm"), card, world.now(), params)
-    return world.add("payment_method", body, {"token": token})
+    return world.add("payment_method", body, {"token": token, "is_used": is_used})
 
 
 def create(world: World, call: Call) -> Json:

@@ -78,5 +78,23 @@ def arrive(world: World, payout: Record) -> None:
         world.emit("payout.reconciliation_completed", payout.body)
 
 
+def balance(world: World, _call: Call) -> Json:
+    """What is on the account and not yet paid out, by currency."""
+    now = world.now()
+    sums: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
+    for line in world.store.select("balance_transaction", "payout IS NULL"):
+        side = sums["available" if line.body["available_on"] <= now else "pending"]
+        side[line.body["currency"]] = side.get(line.body["currency"], 0) + line.body["net"]
+    return {
+        "object": "balance",
+        **{name: [_amount(*pair) for pair in sorted(side.items())] for name, side in sums.items()},
+        "livemode": False,
+    }
+
+
+def _amount(currency: str, amount: int) -> Json:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
+
+
 def retrieve(world: World, call: Call) -> Json:
     return world.get(call.object_id, "payout", param="payout").body

@@ -47,6 +47,7 @@ _TABLE = (
      "balance_transaction"),
     ("GET", "balance_transactions", "id", "retrieve_line", "balance_transaction_retrieve",
      singles.balance_transaction),
+    ("GET", "balance", "", "balance", "balance_retrieve", payouts.balance),
     ("GET", "payouts", "", "list_payouts", "payout_list", "payout"),
     ("GET", "payouts", "id", "retrieve_payout", "payout_retrieve", payouts.retrieve),
     ("GET", "events", "", "list_events", "event_list", "event"),

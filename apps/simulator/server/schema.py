@@ -40,7 +40,7 @@ class Shape:
             self.item = typing.get_args(hint)[0]
         elif origin in (dict, Mapping) or _is_untyped(hint):
             self.is_map = True
-        elif typing.is_typeddict(hint):
+        elif hasattr(hint, "__required_keys__"):  # a TypedDict of `typing_extensions`
             self.fields = hint
         elif hint in (int, float, bool, str):
             self.scalars.add(hint)

@@ -1,7 +1,7 @@
 """Objects that are only looked at, one by one."""
 
 from .wire import Call, Json
-from .world import World
+from .world import World, shown
 
 
 def charge(world: World, call: Call) -> Json:
@@ -9,7 +9,7 @@ def charge(world: World, call: Call) -> Json:
 
 
 def balance_transaction(world: World, call: Call) -> Json:
-    return world.get(call.object_id, "balance_transaction", param="id").body
+    return shown(world, world.get(call.object_id, "balance_transaction", param="id"))
 
 
 def event(world: World, call: Call) -> Json:

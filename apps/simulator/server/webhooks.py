@@ -7,6 +7,7 @@ import json
 import queue
 import threading
 import time
+import zlib
 from urllib.parse import urlsplit
 
 from . import later
@@ -19,6 +20,7 @@ _ATTEMPTS = 16
 _LONGEST_BACKOFF_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
 _TICK_SECONDS = 0.25
+_GATHER_SECONDS = 0.02
 _OVERTAKEN_SECONDS = 1.5
 _BATCH = 200
 
@@ -41,14 +43,18 @@ class Postman:
         self.faults = faults
         self.url = world.config.webhook_url
         self.secret = world.config.webhook_secret
-        self._queue: queue.Queue[tuple[int, str, int]] = queue.Queue()
+        # One queue a worker, chosen by object: news of one object keeps its order unless a fault
+        # or a second attempt breaks it.
+        self._queues: list[queue.Queue[tuple[int, str, int]]] = [
+            queue.Queue() for _ in range(_WORKERS)
+        ]
         self._taken: set[int] = set()
         self._mutex = threading.Lock()
 
     def start(self) -> None:
         threading.Thread(target=self._round, name="postman", daemon=True).start()
-        for number in range(_WORKERS):
-            threading.Thread(target=self._carry, name=f"carrier-{number}", daemon=True).start()
+        for waiting in self._queues:
+            threading.Thread(target=self._carry, args=(waiting,), daemon=True).start()
 
     def post(self, event: Record) -> None:
         """Note the event's delivery in the open unit; without an address it stays undelivered."""
@@ -69,39 +75,41 @@ class Postman:
             )
 
     def _round(self) -> None:
-        world = self.world
+        """Look around a few times a second, and soon after there is news to send."""
+        world, next_tick = self.world, 0.0
         while not world.stopping.is_set():
             world.has_news.wait(_TICK_SECONDS)
             world.has_news.clear()
-            try:
+            if time.monotonic() >= next_tick:
                 while later.run_due(world):
                     pass
-                if self.url:
-                    self._hand_out()
-            except Exception:
-                if not world.stopping.is_set():
-                    raise
+                next_tick = time.monotonic() + _TICK_SECONDS
+            if self.url:
+                self._hand_out()
+            world.stopping.wait(_GATHER_SECONDS)
 
     def _hand_out(self) -> None:
         with self._mutex:
             taken = set(self._taken)
         with self.world.store.unit():
             due = self.world.store.rows(
-                "SELECT seq, event, attempts FROM delivery WHERE state = 'waiting' AND due_at <= ?"
-                " ORDER BY due_at, seq LIMIT ?",
+                "SELECT d.seq, d.event, d.attempts, json_extract(o.facts, '$.object')"
+                " FROM delivery d LEFT JOIN object o ON o.id = d.event"
+                " WHERE d.state = 'waiting' AND d.due_at <= ? ORDER BY d.due_at, d.seq LIMIT ?",
                 (time.time(), _BATCH + len(taken)),
             )
-        for delivery in due:
-            if delivery[0] not in taken:
+        for seq, event_id, attempts, about in due:
+            if seq not in taken:
                 with self._mutex:
-                    self._taken.add(delivery[0])
-                self._queue.put(delivery)
+                    self._taken.add(seq)
+                worker = zlib.crc32(str(about).encode()) % _WORKERS
+                self._queues[worker].put((seq, event_id, attempts))
 
-    def _carry(self) -> None:
+    def _carry(self, waiting: "queue.Queue[tuple[int, str, int]]") -> None:
         line: http.client.HTTPConnection | None = None
         while not self.world.stopping.is_set():
             try:
-                seq, event_id, attempts = self._queue.get(timeout=_TICK_SECONDS)
+                seq, event_id, attempts = waiting.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 continue
             with self.world.store.unit():

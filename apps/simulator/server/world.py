@@ -1,6 +1,5 @@
 """What every operation works in: the book, the clock, and the news it publishes."""
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +42,8 @@ class World:
     stopping: threading.Event = field(default_factory=threading.Event)
     has_news: threading.Event = field(default_factory=threading.Event)
     offset: int = 0
-    has_faulty_cards: bool = True  # a card that breaks calls may be in use
+    has_faulty_cards: bool = False  # a card that breaks calls may be in use
+    in_flight: set[str] = field(default_factory=set)  # idempotency keys whose request still runs
     request: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
     on_event: Callable[[Record], None] = lambda _event: None
 
@@ -64,7 +64,7 @@ class World:
 
     def emit(self, kind: str, body: Json, previous: Json | None = None) -> None:
         """Write the event and, if the endpoint listens to it, its delivery: in the same commit."""
-        data: Json = {"object": json.loads(json.dumps(body))}
+        data: Json = {"object": body}
         if previous is not None:
             data["previous_attributes"] = previous
         event = objects.event(
@@ -88,6 +88,14 @@ class World:
             kind == name or (name.endswith("*") and kind.startswith(name[:-1]))
             for name in self.config.webhook_events
         )
+
+
+def shown(world: World, record: Record) -> Json:
+    """The body as of now: a line of the balance becomes available by time alone."""
+    body = record.body
+    if record.kind == "balance_transaction" and body["available_on"] <= world.now():
+        body["status"] = "available"
+    return body
 
 
 def touch(world: World, record: Record, **changes: Any) -> Record:
