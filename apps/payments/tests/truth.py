@@ -1,0 +1,136 @@
+"""What must be true of payments when all is over, wherever one looks: rows, events, books, outside.
+
+And what brings the end about: time, which ends leases and makes whatever waits due.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db import connection
+
+from apps.audit.models import AuditEntry
+from apps.core import clock
+from apps.core.types import Invariant
+from apps.gateways.models import OPEN as OPEN_CALLS
+from apps.gateways.models import ProviderCall
+from apps.ledger.models import LedgerTransaction
+from apps.notifications.models import Event
+from apps.payments.models import Payment, Refund
+from apps.payments.tests.conftest import Merchant
+from apps.sagas import services as engine
+from apps.sagas.models import Run
+from apps.sagas.types import OPEN, Status
+from paysys.testing.simulator import Simulator
+
+# What a run waits for until somebody outside does something.
+SOMEBODY = ("capture", "customer_action", "refund_pending")
+
+
+def pass_time() -> None:
+    """Leases of the dead end, and every date comes but those of customers and merchants."""
+    waiting = Run.objects.filter(status__in=OPEN)
+    waiting.update(lease_until=None)
+    waiting.exclude(waiting_for__in=SOMEBODY).update(next_run_at=clock.now())
+
+
+def finish_everything(limit: int = 40) -> None:
+    """Let time pass and the sweeper work until every run has ended or waits for somebody."""
+    for _ in range(limit):
+        pass_time()
+        if not engine.sweep():
+            return
+    raise AssertionError(f"still open: {list(Run.objects.filter(status__in=OPEN))}")
+
+
+def invariants() -> dict[str, Invariant]:
+    """Every invariant of every app, as `check_books` runs them."""
+    found = {}
+    for config in apps.get_app_configs():
+        name = f"{config.name}.selectors"
+        if config.name.startswith("apps.") and find_spec(name):
+            for invariant in getattr(import_module(name), "INVARIANTS", ()):
+                found[invariant.name] = invariant
+    return found
+
+
+def violations() -> dict[str, Any]:
+    """The invariants that do not hold, with the rows that break them."""
+    broken = {}
+    for name, invariant in invariants().items():
+        with connection.cursor() as cursor:
+            cursor.execute(invariant.sql)
+            rows = cursor.fetchall()
+        if rows:
+            broken[name] = rows
+    return broken
+
+
+def kinds_of(subject_id: UUID) -> list[str]:
+    """The events of a payment or refund; their sequence is 1, 2, 3, … and each has its audit row."""
+    events = list(Event.objects.filter(subject_id=subject_id).order_by("sequence"))
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    audited = AuditEntry.objects.filter(subject_id=subject_id).order_by("id")
+    assert [entry.action for entry in audited] == [event.kind for event in events]
+    return [event.kind for event in events]
+
+
+def postings_in(merchant: Merchant) -> Counter[str]:
+    """How many transactions of each kind the merchant's book has; a reversal is `undo …`."""
+    found = LedgerTransaction.objects.filter(book_id=merchant.book_id)
+    return Counter(f"undo {t.kind}" if t.reverses_id else t.kind for t in found)
+
+
+def counts() -> dict[str, int]:
+    """How many rows each table has: what a refused request must not change."""
+    with connection.cursor() as cursor:
+        tables = [
+            name
+            for name in connection.introspection.table_names(cursor)
+            if name.startswith(("payments_", "sagas_", "ledger_", "gateways_", "notifications_"))
+            or name
+            in ("audit_entry", "idempotency_key", "wallets_payment_method", "risk_assessment")
+        ]
+        found = {}
+        for table in tables:
+            cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
+            found[table] = cursor.fetchone()[0]
+    return found
+
+
+def assert_nothing_is_left_over() -> None:
+    """No open call, no run that nobody moves, every invariant of every app."""
+    assert not ProviderCall.objects.filter(outcome__in=OPEN_CALLS).exists()
+    assert not Run.objects.filter(status=Status.NEEDS_ATTENTION).exists()
+    assert violations() == {}
+
+
+def assert_told_once(merchant: Merchant, simulator: Simulator, payment_id: str) -> Payment:
+    """The payment is whole: events without gaps, one charge outside at most, books that agree."""
+    payment = merchant.payment(payment_id)
+    assert len(kinds_of(payment.id)) == payment.version
+    outside = simulator.effects(payment_id)
+    assert len(outside["intents"]) <= 1, "one object at the provider"
+    assert outside["charges"] <= 1, "one charge at the provider"
+    assert outside["captures"] == (1 if payment.is_captured else 0)
+    assert outside["amount_captured"] == _minor(payment, payment.amount_captured)
+    assert outside["amount_refunded"] == _minor(payment, payment.amount_refunded)
+    for refund in Refund.objects.filter(payment_id=payment.id):
+        assert len(kinds_of(refund.id)) == refund.version
+    if payment.is_captured:
+        assert postings_in(merchant)["capture"] == 1
+    else:
+        assert not postings_in(merchant)
+    assert_nothing_is_left_over()
+    return payment
+
+
+def _minor(payment: Payment, amount: Any) -> int:
+    from apps.core.money import to_minor
+
+    return to_minor(payment.money(amount))
