@@ -22,16 +22,21 @@ def facts_of(status: str) -> dict[str, Any]:
     """Facts that a payment of this status can have: 100 paid, and what the headline needs."""
     if status not in CAPTURED:
         return {
-            **{"amount_authorized": Decimal(0), "amount_captured": Decimal(0)},
-            **{"refund_reserved": Decimal(0), "amount_refunded": Decimal(0)},
-            **{"amount_disputed": Decimal(0), "amount_charged_back": Decimal(0)},
+            "amount_authorized": Decimal(0),
+            "amount_captured": Decimal(0),
+            "refund_reserved": Decimal(0),
+            "amount_refunded": Decimal(0),
+            "amount_disputed": Decimal(0),
+            "amount_charged_back": Decimal(0),
             "settled_at": None,
         }
     whole, nothing = Decimal(100), Decimal(0)
     refunded = whole if status == Status.REFUNDED else nothing
     return {
-        **{"amount_authorized": whole, "amount_captured": whole},
-        **{"refund_reserved": refunded, "amount_refunded": refunded},
+        "amount_authorized": whole,
+        "amount_captured": whole,
+        "refund_reserved": refunded,
+        "amount_refunded": refunded,
         "amount_disputed": whole if status == Status.DISPUTED else nothing,
         "amount_charged_back": whole if status == Status.CHARGED_BACK else nothing,
         "settled_at": clock.now() if status == Status.SETTLED else None,
@@ -124,6 +129,6 @@ def move(payment_id: UUID, status: str) -> str:
     facts = facts_of(status)
     sets = ", ".join(f"{name} = %s" for name in facts)
     return sqlstate_of(
-        f"UPDATE payments_payment SET status = %s, {sets} WHERE id = %s",  # noqa: S608
+        f"UPDATE payments_payment SET status = %s, {sets} WHERE id = %s",
         *(str(status), *facts.values(), payment_id),
     )

@@ -85,7 +85,7 @@ class TestAPayment:
     def test_never_changes_what_it_is_about(self, column: str, value: str) -> None:
         payment = plant(payment_row(Status.VALIDATED))
 
-        update = f"UPDATE payments_payment SET {column} = %s WHERE id = %s"  # noqa: S608
+        update = f"UPDATE payments_payment SET {column} = %s WHERE id = %s"
 
         assert sqlstate_of(update, value, payment.id) == FROZEN
 
@@ -160,7 +160,7 @@ class TestAHeadline:
         refunded: Decimal,
         disputed: Decimal,
         charged_back: Decimal,
-        is_settled: bool,  # noqa: FBT001
+        is_settled: bool,
     ) -> None:
         headline = headline_of(
             captured=captured,
@@ -232,6 +232,6 @@ class TestARefund:
     def test_never_changes_what_it_is_about(self, column: str, value: str) -> None:
         refund = plant(refund_row(plant(payment_row(Status.CAPTURED))))
 
-        update = f"UPDATE payments_refund SET {column} = %s WHERE id = %s"  # noqa: S608
+        update = f"UPDATE payments_refund SET {column} = %s WHERE id = %s"
 
         assert sqlstate_of(update, value, refund.id) == FROZEN
