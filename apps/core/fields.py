@@ -48,10 +48,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         # DRF copies every declared field deeply for each request, by building it anew. A simple
         # field is never changed but for its binding, so a shallow copy is enough.
-        return {
-            name: copy.deepcopy(field) if hasattr(field, "child") or _nests(field) else _own(field)
-            for name, field in self._declared_fields.items()
-        }
+        return {name: _own(field) for name, field in self._declared_fields.items()}
 
 
 class TextField(serializers.CharField):
@@ -143,11 +140,12 @@ def _wanted(field_class: type) -> tuple[type, str]:
     return found
 
 
-def _nests(field: Any) -> bool:
-    return isinstance(field, serializers.BaseSerializer)
-
-
 def _own(field: Any) -> Any:
-    own = copy.copy(field)
+    """A copy of a declared field for one serializer; deep only where a field holds others."""
+    holds_others = hasattr(field, "child") or isinstance(field, serializers.BaseSerializer)
+    if holds_others and not isinstance(field, MetadataField):
+        return copy.deepcopy(field)
+    own = object.__new__(type(field))
+    own.__dict__.update(field.__dict__)
     own.validators = list(field.validators)
     return own
