@@ -77,6 +77,8 @@ def configure(options: Mapping[str, Any] | None = None) -> None:
             "loggers": {
                 # Its lines about 4xx answers repeat ours.
                 "django.request": {"level": "ERROR"},
+                # A scanner's wrong host is no error of ours, and is in our line as a 400.
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "django": {"handlers": [], "propagate": True},
                 "django.server": {"handlers": [], "propagate": True},
                 # It logs bearer tokens at DEBUG.

@@ -23,6 +23,48 @@ class TestRequestId:
         assert response.headers["Request-Id"] != "mine"
 
 
+class Sending:
+    """A caller's body on its way: what was not taken from it would reset the connection."""
+
+    def __init__(self, size):
+        self.left = size
+
+    def read(self, size):
+        taken = min(size, self.left)
+        assert taken <= 300_000, "read whole into memory"
+        self.left -= taken
+        return b"x" * taken
+
+    readline = read
+
+
+class TestUnreadBody:
+    def send(self, client, path, size):
+        body = Sending(size)
+        response = client.generic(
+            "POST",
+            path,
+            CONTENT_TYPE="application/json",
+            CONTENT_LENGTH=size,
+            **{"wsgi.input": body},
+        )
+        return response, body.left
+
+    @pytest.mark.parametrize(
+        ("path", "status"), [("/v1/orders", 413), ("/v1/nothing", 404), ("/outside/bug", 500)]
+    )
+    def test_is_taken_and_dropped(self, client, path, status):
+        response, left = self.send(client, path, 10_000_000)
+
+        assert (response.status_code, left) == (status, 0)
+
+    def test_without_an_end_is_cut_off(self, client):
+        response, left = self.send(client, "/v1/orders", 10**12)
+
+        assert response.status_code == 413
+        assert 0 < 10**12 - left <= 17 * 1024 * 1024
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("what", "status", "code"),
