@@ -132,7 +132,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "apps.core.answers.exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.core.schema.Description",
     # Named here, so importing rest_framework.views imports them: they must not import core.api.
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.merchants.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.merchants.authentication.HasScope"],
@@ -146,10 +146,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.core.schema.describe_errors",
-    ],
+    # Without the hook that turns choices into named components: fields share names, not meanings.
+    "POSTPROCESSING_HOOKS": ["apps.core.schema.describe_errors"],
 }
 # Below these addresses a person reads the answer; all others answer JSON, errors included.
 PAYSYS_PAGES = ("/admin/", "/docs", "/static/", "/return")

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
 
 from apps.core.errors import DomainError
 
@@ -48,6 +49,16 @@ _REFUSAL = {
     "description": "An error: `type` and `code` say which, `request_id` names it to support.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
+
+
+class Description(AutoSchema):
+    """Names operations: what is read without an id at the end of its address is a list."""
+
+    def get_operation_id(self) -> str:
+        name: str = super().get_operation_id()
+        if self.method == "GET" and not self.path.endswith("}"):
+            return name.removesuffix("_retrieve").removesuffix("_list") + "_list"
+        return name
 
 
 @require_safe

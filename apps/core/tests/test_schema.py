@@ -2,6 +2,8 @@
 
 import re
 
+from django.core.management import call_command
+
 from apps.core import errors, schema
 from apps.core.answers import error_body
 
@@ -12,6 +14,19 @@ class TestSchema:
 
         assert document["openapi"].startswith("3.1")
         assert document["info"]["title"] == "Paysys API"
+
+    def test_is_valid_and_made_without_a_warning(self, capsys, tmp_path):
+        to = str(tmp_path / "schema.yml")
+
+        call_command("spectacular", "--validate", "--fail-on-warn", "--file", to)
+
+        assert "Warning" not in capsys.readouterr().err
+
+    def test_names_each_operation_once(self, client):
+        paths = client.get("/schema").json()["paths"]
+        names = [call["operationId"] for calls in paths.values() for call in calls.values()]
+
+        assert len(names) == len(set(names))
 
     def test_says_what_an_error_looks_like(self, client):
         document = client.get("/schema").json()
