@@ -256,6 +256,7 @@ def _call(operation: Operation) -> Call:
         look_up=look_up,
         timeout_seconds=TIMEOUT_SECONDS,
         horizon_seconds=HORIZON_SECONDS,
+        is_inspection=operation in (Operation.INSPECT, Operation.INSPECT_REFUND),
     )
 
 

@@ -77,6 +77,8 @@ class Call:
     """One operation outside. Both functions run with no transaction open and take the intent alone.
 
     `horizon_seconds`: how long after the intent the other side still honors the same `op_key`.
+    `is_inspection`: it asks and changes nothing, so a step may make it again and again, each time
+    under a new key; any other call is made once, whatever a step asks for.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Call:
     look_up: Callable[[Intent], Observation]
     timeout_seconds: float = 23.0
     horizon_seconds: float = 20 * 3600.0
+    is_inspection: bool = False
 
 
 class Journal(Protocol):

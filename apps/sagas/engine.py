@@ -134,10 +134,10 @@ class Turn:
             self.run.look_ups += 1
             self.run.last_error = f"{intent.call}: {observation.code}"
             return False
+        if observation.outcome is not Outcome.SUCCEEDED or self._call(intent).is_inspection:
+            self.run.generation += 1  # the proof that this key has had, and will have, no effect
         self.intent = None
         self.answered = intent.call
-        if observation.outcome in (Outcome.ABSENT, Outcome.FAILED):
-            self.run.generation += 1  # the proof that this key has had, and will have, no effect
         if observation.outcome is Outcome.ABSENT:
             self.run.look_ups += observation.unsent
             return not observation.unsent

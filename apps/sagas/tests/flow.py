@@ -35,7 +35,7 @@ from apps.sagas.types import OPEN
 
 REVIEW_SECONDS = 86_400
 REFUND_AGAIN_SECONDS = 600
-CREATE, CONFIRM, SEND, REFUND = calls("create", "confirm", "send", "refund")
+CREATE, CONFIRM, SEND, REFUND, INSPECT = calls("create", "confirm", "send", "refund", "inspect")
 
 
 def _misbehave(context: Context, step: str) -> None:

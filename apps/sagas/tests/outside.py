@@ -164,6 +164,7 @@ def calls(*names: str) -> tuple[Call, ...]:
             send=lambda intent: here().send(intent),
             look_up=lambda intent: here().look_up(intent),
             horizon_seconds=HORIZON_SECONDS,
+            is_inspection=name == "inspect",
         )
         for name in names
     )
