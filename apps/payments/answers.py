@@ -13,6 +13,7 @@ from apps.core import db
 from apps.core.errors import CardError
 from apps.payments import public, selectors, services
 from apps.payments.models import Payment, Refund
+from apps.payments.states import FINAL
 from apps.payments.types import RefundStatus, Status
 from apps.sagas import selectors as sagas_selectors
 from apps.sagas import services as sagas
@@ -85,16 +86,37 @@ def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
     return 201, payment_body(payment), True
 
 
-def order_answer(payment: Payment) -> Answer:
-    """Have an order (capture, void) carried out; past the budget it goes on without us: 202."""
-    before = payment.status
+def capture_answer(payment: Payment) -> Answer:
+    """Have a capture carried out; past the budget it goes on without us: 202.
+
+    :raises PaymentRefused: the provider declined to capture what it had authorized.
+    :raises NotCapturable: the authorization was gone when we came to take the money.
+    """
+    payment = _carried_out(payment)
+    if payment.status in _REFUSED:
+        raise _refusal(payment)
+    if payment.status == Status.VOIDED:
+        raise services.NotCapturable("The payment is VOIDED.", payment=payment_body(payment))
+    return _order_answer(payment, is_done=payment.is_captured)
+
+
+def void_answer(payment: Payment) -> Answer:
+    """Have a void carried out; past the budget it goes on without us: 202."""
+    payment = _carried_out(payment)
+    return _order_answer(payment, is_done=payment.status in FINAL)
+
+
+def _carried_out(payment: Payment) -> Payment:
+    """Drive the run that has an order, and see how far it came."""
     run = selectors.find_charge_run(payment)
     future = sagas.drive_again(run.id) if run is not None else None
     if future is not None:
         with suppress(NotYet):
             future.result(timeout=settings.PAYSYS_ANSWER_SECONDS)
-    payment = selectors.get(payment.book_id, payment.id)
-    is_done = payment.status != before
+    return selectors.get(payment.book_id, payment.id)
+
+
+def _order_answer(payment: Payment, *, is_done: bool) -> Answer:
     return (200 if is_done else 202), payment_body(payment), is_done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -121,7 +122,9 @@ class _Order(ApiView):
 
     scopes = {"POST": "payments:write"}
 
-    def carry_out(self, request: Request, payment_id: str, order: Any) -> HttpResponse:
+    def carry_out(
+        self, request: Request, payment_id: str, order: Any, answer: Callable[..., answers.Answer]
+    ) -> HttpResponse:
         book_id, id_ = _caller(request).book_id, ids.decode("pay", payment_id)
 
         def create(_: UUID) -> Payment:
@@ -130,7 +133,7 @@ class _Order(ApiView):
 
         def render(made: Any, is_taken_over: bool) -> answers.Answer:
             payment = selectors.get(book_id, id_) if is_taken_over else made
-            return answers.order_answer(payment)
+            return answer(payment)
 
         facts = RequestFacts.of(request, is_locking=True)
         return idempotency.run(facts, create, render)
@@ -155,7 +158,7 @@ class Capture(_Order):
                 now=now,
             )
 
-        return self.carry_out(request, payment_id, order)
+        return self.carry_out(request, payment_id, order, answers.capture_answer)
 
 
 class Void(_Order):
@@ -173,7 +176,7 @@ class Void(_Order):
                 book_id=book_id, payment_id=id_, actor=_caller(request).actor, now=now
             )
 
-        return self.carry_out(request, payment_id, order)
+        return self.carry_out(request, payment_id, order, answers.void_answer)
 
 
 class RefundOfPayment(ApiView):

@@ -88,6 +88,21 @@ class Merchant:
         finish_runs()
         return str(answer.json()["id"])
 
+    def set_plan(self, *, basis_points: int = 300, fixed: str = "0.00", **returns: bool) -> None:
+        """What payments in USD cost from now on."""
+        now = clock.now()
+        merchants.set_fee_plan(
+            book_id=self.book_id,
+            method="card",
+            currency="USD",
+            basis_points=basis_points,
+            fixed=Money(fixed, "USD"),
+            valid_from=now,
+            actor="system",
+            now=now,
+            **returns,
+        )
+
     def payment(self, public_id: str) -> Payment:
         return selectors.get(self.book_id, ids.decode("pay", public_id))
 

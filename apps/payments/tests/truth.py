@@ -15,7 +15,8 @@ from django.apps import apps
 from django.db import connection
 
 from apps.audit.models import AuditEntry
-from apps.core import clock
+from apps.core import clock, ids
+from apps.core.money import to_minor
 from apps.core.types import Invariant
 from apps.gateways.models import OPEN as OPEN_CALLS
 from apps.gateways.models import ProviderCall
@@ -69,6 +70,10 @@ def violations() -> dict[str, Any]:
         if rows:
             broken[name] = rows
     return broken
+
+
+def public_id(payment: Payment) -> str:
+    return ids.encode("pay", payment.id)
 
 
 def kinds_of(subject_id: UUID) -> list[str]:
@@ -131,6 +136,4 @@ def assert_told_once(merchant: Merchant, simulator: Simulator, payment_id: str) 
 
 
 def _minor(payment: Payment, amount: Any) -> int:
-    from apps.core.money import to_minor
-
     return to_minor(payment.money(amount))

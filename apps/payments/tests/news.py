@@ -1,0 +1,46 @@
+"""Events of the provider, posted as it would post them, and what a worker does about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.test import Client
+
+from apps.core import queue
+from apps.gateways.models import InboundEvent
+from apps.payments import tasks
+from paysys.testing.simulator import SignedEvent, Simulator
+
+
+def post(event: SignedEvent) -> Any:
+    """One event through the door."""
+    return Client().post(
+        "/webhooks/stripe",
+        event.body,
+        content_type="application/json",
+        headers={"Stripe-Signature": event.signature},
+    )
+
+
+def tell(simulator: Simulator, *kinds: str, object_id: str = "") -> list[str]:
+    """Post every event of these kinds (all, if none) so far, and let a worker apply each."""
+    found = [e for e in simulator.events(object_id=object_id) if not kinds or e["type"] in kinds]
+    assert found, "the provider has no such news"
+    for event in found:
+        with queue.recorded() as bells:
+            answer = post(simulator.deliver(event))
+        assert answer.status_code == 200, answer.content
+        apply(bells)
+    return [event["type"] for event in found]
+
+
+def apply(bells: list[queue.Bell]) -> None:
+    """What a Celery worker does when the bell rings for an event."""
+    for task, args in bells:
+        if task == "payments.apply_event":
+            tasks.apply_event(*args)
+
+
+def notes() -> dict[str, str]:
+    """What became of every event, by its kind; empty while nobody has applied it."""
+    return {event.kind: event.note for event in InboundEvent.objects.order_by("received_at")}
