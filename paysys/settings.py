@@ -149,6 +149,7 @@ SPECTACULAR_SETTINGS = {
     # Without the hook that turns choices into named components: fields share names, not meanings.
     "POSTPROCESSING_HOOKS": ["apps.core.schema.describe_errors"],
 }
+UNFOLD = {"SITE_TITLE": "Paysys", "SITE_HEADER": "Paysys", "SITE_SYMBOL": "account_balance"}
 # Below these addresses a person reads the answer; all others answer JSON, errors included.
 PAYSYS_PAGES = ("/admin/", "/docs", "/static/", "/return")
 # How customers reach us; a payment without a return_url of its own sends them to its /return.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 
 from apps.core import ids
@@ -10,52 +12,83 @@ from apps.core.money import Money, shown
 from apps.payments.models import Payment, Refund, SettlementLine
 
 
+def _amount(field: str, words: str) -> Any:
+    """A column that shows one of a row's amounts as people read it."""
+
+    @admin.display(description=words, ordering=field)
+    def column(row: Payment | Refund) -> str:
+        return shown(row.money(getattr(row, field)))
+
+    column.__name__ = f"shown_{field}"
+    return column
+
+
+TOTAL, AUTHORIZED = _amount("amount", "Amount"), _amount("amount_authorized", "Authorized")
+CAPTURED, REFUNDED = _amount("amount_captured", "Captured"), _amount("amount_refunded", "Refunded")
+FEE, RESERVED = _amount("fee", "Fee"), _amount("refund_reserved", "Refunds asked for")
+FEE_RETURNED = _amount("fee_returned", "Fee returned")
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = (
-        *("payment", "status", "total", "captured", "refunded", "fee_shown"),
+        *("payment", "status", TOTAL, CAPTURED, REFUNDED, FEE),
         *("provider", "created_at"),
     )
     list_filter = ("status", "currency", "capture_method")
     search_fields = ("reference__exact", "provider_reference__exact", "charge_reference__exact")
-    exclude = ("provider_token",)
     id_fields = ("id", "book_id", "payment_method_id")
+    readonly_fields = (
+        *("payment", TOTAL, AUTHORIZED, CAPTURED, REFUNDED, RESERVED),
+        *(FEE, FEE_RETURNED),
+    )
+    fieldsets = (
+        (None, {"fields": ("payment", "status", "reference", "description", "metadata")}),
+        (
+            "Money",
+            {"fields": (TOTAL, AUTHORIZED, CAPTURED, REFUNDED, RESERVED, FEE, FEE_RETURNED)},
+        ),
+        ("Customer", {"fields": ("method", "source", "card", "next_action", "return_url")}),
+        (
+            "Provider",
+            {"fields": ("provider", "provider_reference", "charge_reference", "route")},
+        ),
+        ("Refusal", {"fields": ("failure_code", "failure_message")}),
+        (
+            "When",
+            {
+                "fields": (
+                    *("created_at", "authorized_at", "capture_before", "void_requested_at"),
+                    *("captured_at", "settled_at", "updated_at"),
+                )
+            },
+        ),
+        ("Book", {"fields": ("book_id", "destination", "created_by", "version")}),
+    )
 
-    @admin.display(description="Payment")
+    @admin.display(description="Payment", ordering="id")
     def payment(self, payment: Payment) -> str:
         return ids.encode("pay", payment.id)
-
-    @admin.display(description="Amount", ordering="amount")
-    def total(self, payment: Payment) -> str:
-        return shown(payment.money(payment.amount))
-
-    @admin.display(description="Captured")
-    def captured(self, payment: Payment) -> str:
-        return shown(payment.money(payment.amount_captured))
-
-    @admin.display(description="Refunded")
-    def refunded(self, payment: Payment) -> str:
-        return shown(payment.money(payment.amount_refunded))
-
-    @admin.display(description="Fee")
-    def fee_shown(self, payment: Payment) -> str:
-        return shown(payment.money(payment.fee))
 
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("refund", "status", "total", "of_payment", "reason", "created_at")
+    list_display = ("refund", "status", TOTAL, FEE_RETURNED, "of_payment", "reason", "created_at")
     list_filter = ("status", "currency", "is_compensation")
     search_fields = ("provider_reference__exact",)
     id_fields = ("id", "book_id", "payment_id")
+    readonly_fields = ("refund", "of_payment", TOTAL, FEE_RETURNED)
+    fieldsets = (
+        (None, {"fields": ("refund", "of_payment", "status", "reason", "metadata")}),
+        ("Money", {"fields": (TOTAL, FEE_RETURNED)}),
+        ("Provider", {"fields": ("provider_reference", "failure_code")}),
+        ("When", {"fields": ("created_at", "succeeded_at", "failed_at", "updated_at")}),
+        ("Book", {"fields": ("book_id", "created_by", "is_compensation", "version")}),
+    )
 
-    @admin.display(description="Refund")
+    @admin.display(description="Refund", ordering="id")
     def refund(self, refund: Refund) -> str:
         return ids.encode("re", refund.id)
-
-    @admin.display(description="Amount", ordering="amount")
-    def total(self, refund: Refund) -> str:
-        return shown(refund.money(refund.amount))
 
     @admin.display(description="Payment")
     def of_payment(self, refund: Refund) -> str:

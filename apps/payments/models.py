@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django_fsm import GET_STATE, FSMField, transition
 
 from apps.core.ids import new_id
-from apps.core.money import Money
+from apps.core.money import Money, shown
 from apps.payments.states import HEADLINES, MOVES
 from apps.payments.types import CaptureMethod, RefundStatus, Status
 
@@ -166,7 +166,7 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.status} {self.amount} {self.currency}"
+        return f"{self.status} {shown(self.money(self.amount))}"
 
     def money(self, amount: Decimal) -> Money:
         """One of this payment's amounts as `Money`."""
@@ -272,7 +272,7 @@ class Refund(models.Model):
         indexes = [models.Index(fields=["book_id", "-id"], name="payments_refund_newest")]
 
     def __str__(self) -> str:
-        return f"{self.status} {self.amount} {self.currency}"
+        return f"{self.status} {shown(self.money(self.amount))}"
 
     def money(self, amount: Decimal) -> Money:
         """One of this refund's amounts as `Money`."""
@@ -317,4 +317,4 @@ class SettlementLine(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.gross} {self.currency}"
+        return f"{self.kind} {shown(Money(self.gross, self.currency))}"
