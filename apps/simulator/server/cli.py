@@ -103,6 +103,7 @@ def _serve(config: Config, store: Store, host: str, port: int) -> None:
     listener.serve_forever(poll_interval=0.2)
     listener.server_close()
     listener.drain(_DRAIN_SECONDS)
+    postman.stop()
     store.close()
 
 

@@ -100,7 +100,7 @@ class Control:
         if event_id:
             with store.unit():
                 event = self.world.get(event_id, "event")
-            body = webhooks.body_of(event)
+            body = webhooks.body_of(event.body)
             signature = webhooks.sign(body, self.postman.secret, int(time.time()))
             return json_reply({"body": body.decode(), "signature": signature, "seq": event.seq})
         with store.unit():
@@ -211,6 +211,7 @@ class Control:
         self.world.offset = 0
         self.world.has_faulty_cards = False
         self.faults.reset()
+        self.postman.forget()
         self.postman.url = self.world.config.webhook_url
         self.postman.secret = self.world.config.webhook_secret
         return json_reply({"status": "empty"})

@@ -31,6 +31,11 @@ def create(world: World, call: Call) -> Json:
             400, "None of the allowed payment method types is one that this account has: card.",
             param="allowed_payment_method_types",
         )  # fmt: skip
+    if params.get("statement_descriptor"):
+        raise StripeError(
+            400, "For card charges `statement_descriptor` cannot be set; use"
+            " `statement_descriptor_suffix`.", param="statement_descriptor",
+        )  # fmt: skip
     if params.get("customer"):
         world.get(params["customer"], "customer", param="customer", status=400)
     for name in ("return_url", "off_session", "error_on_requires_action"):

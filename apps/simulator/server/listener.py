@@ -103,7 +103,7 @@ class _Connection(StreamRequestHandler):
                 break
             headers[name.strip().lower()] = value.strip()
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > _BODY_LIMIT or "transfer-encoding" in headers:
+        if not length.isdecimal() or int(length) > _BODY_LIMIT or "transfer-encoding" in headers:
             self._send(json_reply({"error": {"message": "Request too large."}}, 413), close=True)
             return None
         if headers.get("expect", "").lower() == "100-continue":

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from .cards import Card
-from .wire import Json
+from .wire import Json, StripeError
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -14,6 +14,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 FEE_BASIS_POINTS = 150
 FEE_FIXED_MINOR = 25
 DISPUTE_FEE_MINOR = 1500
+
+_METADATA_KEYS, _NAME_LENGTH, _VALUE_LENGTH = 50, 40, 500
 
 KINDS = {
     "pi": "payment_intent", "ch": "charge", "re": "refund", "pm": "payment_method",
@@ -76,7 +78,7 @@ def payment_method(object_id: str, card: Card, created: int, params: Json) -> Js
         "created": created,
         "customer": None,
         "livemode": False,
-        "metadata": params.get("metadata") or {},
+        "metadata": metadata({}, params.get("metadata")),
         "type": "card",
     }
 
@@ -146,12 +148,22 @@ def _card_options(params: Json) -> Json:
 
 
 def metadata(before: Json, given: Any) -> Json:
-    """An empty value removes a key, an empty `metadata` removes all."""
+    """An empty value removes a key, an empty `metadata` removes all.
+
+    :raises StripeError: more than 50 keys, a name over 40 characters or a value over 500.
+    """
     if given is None:
         return before
     if given == "":
         return {}
-    return {name: value for name, value in (before | given).items() if value != ""}
+    after = {name: value for name, value in (before | given).items() if value != ""}
+    too_long = [n for n, v in after.items() if len(n) > _NAME_LENGTH or len(v) > _VALUE_LENGTH]
+    if len(after) > _METADATA_KEYS or too_long:
+        raise StripeError(
+            400, f"Metadata may have {_METADATA_KEYS} keys, with names of {_NAME_LENGTH} and values"
+            f" of {_VALUE_LENGTH} characters.", param="metadata",
+        )  # fmt: skip
+    return after
 
 
 def charge(object_id: str, created: int, intent: Json, method: Json, card: Card) -> Json:

@@ -6,6 +6,7 @@ adapter shows here and not in production.
 """
 
 import importlib
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any, NotRequired, Required
@@ -14,6 +15,7 @@ from stripe._request_options import RequestOptions
 
 from .wire import Json, StripeError, named
 
+_INTEGER = re.compile("-?[0-9]{1,18}")
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 
 
@@ -114,7 +116,7 @@ def _value(shape: Shape, value: Any, path: list[str]) -> Any:
     if isinstance(value, dict):
         if shape.fields is not None:
             return _object(shape.fields, value, path)
-        if shape.item is not None and all(key.isdigit() for key in value):
+        if shape.item is not None and all(key.isdecimal() for key in value):
             inner = Shape(shape.item)
             ordered = sorted(value.items(), key=lambda pair: int(pair[0]))
             return [_value(inner, entry, [*path, key]) for key, entry in ordered]
@@ -128,11 +130,10 @@ def _scalar(shape: Shape, value: str, path: list[str]) -> Any:
     if value in shape.words:
         return value
     if int in shape.scalars:
-        try:
+        if _INTEGER.fullmatch(value):
             return int(value)
-        except ValueError:
-            if not shape.is_open:
-                raise _invalid("integer", value, path, "parameter_invalid_integer") from None
+        if not shape.is_open:
+            raise _invalid("integer", value, path, "parameter_invalid_integer")
     if bool in shape.scalars and value in ("true", "false"):
         return value == "true"
     if shape.is_open:
