@@ -65,3 +65,8 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.saga} {self.status} at {self.current_step or 'the end'}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has still to be moved, by us or by a person."""
+        return self.status in (*OPEN, Status.NEEDS_ATTENTION)
