@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.core.types import Invariant
 from apps.gateways.models import OPEN, InboundEvent, ProviderCall, ProviderObject
@@ -29,6 +29,11 @@ def find_open_call(*, book_id: UUID, payment_id: UUID) -> ProviderCall | None:
     return ProviderCall.objects.filter(
         book_id=book_id, payment_id=payment_id, outcome__in=OPEN
     ).first()
+
+
+def open_calls() -> QuerySet[ProviderCall]:
+    """Calls whose end is not known: for a subquery over payments, so that a page asks once."""
+    return ProviderCall.objects.filter(outcome__in=OPEN)
 
 
 def find_open_call_of_run(*, run_id: UUID) -> ProviderCall | None:

@@ -302,11 +302,11 @@ def _moment(name: str, text: str, *, is_end: bool) -> datetime:
             day = date.fromisoformat(text) + timedelta(days=1 if is_end else 0)
             return datetime.combine(day, time(), tzinfo=UTC)
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise refusal from None
-    if moment.tzinfo is None:
-        raise refusal
-    return moment
+        pass
+    raise refusal
 
 
 def _flag(name: str, when_true: Q) -> Any:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from apps.core import ids
 from apps.core.errors import NotFound
@@ -45,7 +45,10 @@ def lock(book_id: UUID, payment_id: UUID) -> Payment:
 
 
 def list_payments(book_id: UUID) -> QuerySet[Payment]:
-    return Payment.objects.filter(book_id=book_id)
+    """A merchant's payments, each with the run of its open call, so that a page asks once."""
+    calls = gateways.open_calls().filter(book_id=book_id, payment_id=OuterRef("id"))
+    open_run_id = Subquery(calls.values("run_id")[:1])
+    return Payment.objects.filter(book_id=book_id).annotate(open_run_id=open_run_id)
 
 
 def find_by_reference(book_id: UUID, reference: str) -> Payment | None:
@@ -131,11 +134,17 @@ def postings_of(payment: Payment) -> list[BookedTransaction]:
 
 def outcome_of(payment: Payment) -> tuple[str, datetime | None]:
     """(`known` or `unknown`, when we ask next): unknown while a call's end is."""
+    run_id = _open_run_id(payment)
+    return ("unknown", sagas.get(run_id).next_run_at) if run_id else ("known", None)
+
+
+def _open_run_id(payment: Payment) -> UUID | None:
+    """The run whose call is open; a listed payment brought the answer along."""
+    if hasattr(payment, "open_run_id"):
+        known: UUID | None = payment.open_run_id
+        return known
     call = gateways.find_open_call(book_id=payment.book_id, payment_id=payment.id)
-    if call is None:
-        return "known", None
-    run = sagas.get(call.run_id)
-    return "unknown", run.next_run_at
+    return call.run_id if call is not None else None
 
 
 INVARIANTS = (
