@@ -62,5 +62,11 @@ def using(name: str, provider: Provider) -> Iterator[None]:
             register(name, before)
 
 
-# A connection of the parent must not be read by two processes.
-os.register_at_fork(after_in_child=_built.clear)
+def _start_afresh() -> None:
+    """In a forked child: a connection must not be read by two processes, nor a lock inherited."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _built.clear()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

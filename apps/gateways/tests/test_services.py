@@ -1,5 +1,6 @@
 """The door through which sagas call providers: no transaction, one log line, nothing leaked."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,22 @@ class TestInstant:
 
         assert services.look_up(intent).outcome is Outcome.ABSENT
         assert services.send(intent) == first
+
+
+class TestProcess:
+    def test_a_forked_child_builds_providers_of_its_own(self):
+        ours = providers.get("stripe")
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(write, b"same" if providers.get("stripe") is ours else b"own")
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(write)
+
+        with os.fdopen(read, "rb") as told:
+            assert told.read() == b"own"
+        assert providers.get("stripe") is ours
 
 
 class TestRoute:

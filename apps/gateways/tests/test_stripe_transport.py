@@ -186,6 +186,12 @@ class TestNoAnswer:
         assert (error.reason, error.unsent) == ("connection_lost", False)
         assert len(server.requests) == 1, "nothing is retried behind our back"
 
+    def test_not_even_a_question_is_asked_twice(self):
+        with serving(says_and_closes(b"")) as server, pytest.raises(OutcomeUnknown):
+            Stripe(api_key="sk_test_1", api_base=server.url).find_payment("pi_1")
+
+        assert len(server.requests) == 1
+
     def test_half_an_answer_is_no_answer(self):
         with serving(says_and_closes(GOOD[:-20])) as server:
             error = unknown(server)
