@@ -117,7 +117,7 @@ def violations() -> list[str]:
 def query(sql: str, params: Sequence[Any] | None = None) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.description is not None else []
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
