@@ -89,24 +89,24 @@ WHERE length(m[1]) IN (13, 15, 16, 19) AND 0 = (
 
 INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
-        "gateways_one_open_call",
+        "gateways.one_open_call",
         "SELECT book_id, payment_id, count(*) FROM gateways_provider_call "
         "WHERE outcome IN ('PENDING', 'UNKNOWN') GROUP BY 1, 2 HAVING count(*) > 1",
         "A payment has at most one provider call whose end is not known.",
     ),
     Invariant(
-        "gateways_intent_first",
+        "gateways.intent_first",
         "SELECT id, created_at, observed_at FROM gateways_provider_call "
         "WHERE observed_at < created_at OR (outcome = 'PENDING') <> (observed_at IS NULL)",
         "Every provider call was promised before its outcome was observed.",
     ),
     Invariant(
-        "gateways_one_subject_per_op_key",
+        "gateways.one_subject_per_op_key",
         "SELECT op_key, count(*) FROM gateways_provider_call GROUP BY 1 HAVING count(*) > 1",
         "An op_key names one call, over all books.",
     ),
     Invariant(
-        "gateways_objects_have_one_owner",
+        "gateways.objects_have_one_owner",
         "SELECT c.id, c.provider_reference FROM gateways_provider_call c "
         "JOIN gateways_provider_object o "
         "ON o.provider = c.provider AND o.reference = c.provider_reference "
@@ -115,7 +115,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     *(
         Invariant(
-            f"gateways_no_card_in_{table.removeprefix('gateways_')}_{column}",
+            f"gateways.no_card_in_{table.removeprefix('gateways_')}_{column}",
             _CARDS.format(table=table, column=column),
             "No card number is stored.",
         )

@@ -353,7 +353,7 @@ class TestGuards:
             found = [i for i in selectors.INVARIANTS if _violations(cursor, i.sql)]
 
         assert [invariant.name for invariant in found] == [
-            "gateways_no_card_in_provider_call_request"
+            "gateways.no_card_in_provider_call_request"
         ]
 
 
