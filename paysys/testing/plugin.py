@@ -9,6 +9,7 @@ import atexit
 import base64
 import fcntl
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,26 @@ def pytest_configure() -> None:
     # A password's hash takes a quarter of a second by design; nobody attacks a test's.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Make every text of a report one that a worker can send.
+
+    Tests of bad input log lone surrogates, which have no place in UTF-8: without this, one such
+    line in a test's captured output ends the whole run.
+    """
+    return _sendable((yield))
+
+
+def _sendable(part: Any) -> Any:
+    if isinstance(part, str):
+        return part if part.isascii() else part.encode(errors="backslashreplace").decode()
+    if isinstance(part, dict):
+        return {_sendable(key): _sendable(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return type(part)(map(_sendable, part))
+    return part
 
 
 def empty(connection: BaseDatabaseWrapper) -> None:

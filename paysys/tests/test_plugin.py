@@ -47,3 +47,12 @@ class TestEmptying:
             assert fetch("SELECT count(*) FROM plugin_try") == 0
         finally:
             connection.cursor().execute("DROP TABLE plugin_try")
+
+
+class TestReports:
+    def test_text_that_utf8_cannot_hold_does_not_end_the_run(self):
+        report = {"sections": [("log", "half a pair: \ud800, and a whole: ü")], "duration": 0.1}
+        assert plugin._sendable(report) == {
+            "sections": [("log", "half a pair: \\ud800, and a whole: ü")],
+            "duration": 0.1,
+        }
