@@ -59,8 +59,9 @@ class ReadOnlyAdmin(ModelAdmin):
         wanted = _read_id(search_term.strip())
         if wanted is None:
             return super().get_search_results(request, queryset, search_term)
-        anywhere = reduce(or_, (Q((field, wanted)) for field in self.id_fields))
-        return queryset.filter(anywhere), False
+        known = {field.attname for field in self.model._meta.concrete_fields}
+        places = [Q((field, wanted)) for field in self.id_fields if field in known]
+        return (queryset.filter(reduce(or_, places)) if places else queryset.none()), False
 
     def has_add_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         return False
