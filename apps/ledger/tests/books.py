@@ -1,9 +1,10 @@
 """How the tests keep books: amounts as one says them, postings as one writes them on paper."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier, Thread
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from apps.ledger import services as ledger
 from apps.ledger.types import Line, Posting, credit, debit
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+AT_ONCE = timedelta(0)
+EVERYONE = ledger.Sieve(timedelta(days=1), 1)
 
 
 def eur(amount: str | int) -> Money:
@@ -112,6 +115,36 @@ def counted() -> tuple[int, ...]:
 def violations() -> list[str]:
     """The names of the ledger's invariants that do not hold now."""
     return [rule.name for rule in selectors.INVARIANTS if query(rule.sql)]
+
+
+def until_true(ask: Callable[[], Any]) -> None:
+    """Ask again until it is so.
+
+    Transaction ids are the whole server's: what waits for earlier ones to end waits for other
+    databases too, where the suite's other workers write.
+    """
+    give_up = monotonic() + 30
+    while not ask():
+        assert monotonic() < give_up, "it does not become true"
+        sleep(0.002)
+
+
+def settle() -> None:
+    """Take a horizon and wait until it has come: everything up to this moment is there."""
+    ((now,),) = query("SELECT clock_timestamp()")
+    ledger.take_horizon(margin=AT_ONCE)
+    until_true(lambda: (found := selectors.settled_until()) and found >= now)
+
+
+def take_checkpoints(sieve: ledger.Sieve = EVERYONE) -> int:
+    """As the job does, but for every account that moved and without staying ten seconds behind."""
+    settle()
+    return ledger.take_checkpoints(sieve=sieve, margin=AT_ONCE)
+
+
+def close_day(book_id: UUID, day: date, now: datetime) -> None:
+    ledger.begin_close_day(book_id=book_id, day=day, now=now)
+    until_true(lambda: ledger.finish_close_day(book_id=book_id, day=day, now=now))
 
 
 def query(sql: str, params: Sequence[Any] | None = None) -> list[Any]:

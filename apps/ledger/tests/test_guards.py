@@ -10,6 +10,7 @@ from apps.ledger.tests.books import (
     NOON,
     balance,
     balances,
+    close_day,
     counted,
     lines,
     post,
@@ -43,8 +44,7 @@ def written(book, wallet):
     post(book, f"debit platform:bank 10\n credit {wallet} 10", reference="top-up")
     post(book, "debit merchant:pending 1\n credit platform:fees 1", reference="fee")
     reverse(book, "fee")
-    ledger.begin_close_day(book_id=book, day=NOON.date(), now=NOON.replace(day=11))
-    assert ledger.finish_close_day(book_id=book, day=NOON.date(), now=NOON)
+    close_day(book, NOON.date(), NOON.replace(day=11))
     query(
         "INSERT INTO ledger_checkpoint (account_id, upto, book_id, balance)"
         " SELECT id, now(), book_id, balance FROM ledger_account WHERE balance > 0"
