@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 _LINKS = ("payment_intent", "charge", "customer", "source", "type", "payout", "payment")
-_PATIENCE = 20
+_PATIENCE = 20  # turns a commit waits for units that are already at the door
 _COLUMNS = "seq, id, kind, created, body, facts"
 
 
@@ -77,6 +77,7 @@ class Store:
     def __init__(self, path: str) -> None:
         self._lock = threading.Lock()
         self._committing = threading.Lock()
+        self._counting = threading.Lock()
         self._is_open = False
         self._batch = 0
         self._queued = 0
@@ -100,9 +101,11 @@ class Store:
         Units run one at a time, but those that queue up share one commit, for the disk is slower
         than everything else here. What a unit read from a neighbour is durable when it ends, too.
         """
-        self._queued += 1  # a count off by one only costs a moment's wait
+        with self._counting:
+            self._queued += 1
         with self._lock:
-            self._queued -= 1
+            with self._counting:
+                self._queued -= 1
             if not self._is_open:
                 self._db.execute("BEGIN")
                 self._is_open = True
@@ -116,7 +119,7 @@ class Store:
             if self._batch > batch:
                 return  # somebody committed for us while we waited
             for _ in range(_PATIENCE):
-                if self._queued <= 0:
+                if self._queued == 0:
                     break
                 time.sleep(0)
             with self._lock:
