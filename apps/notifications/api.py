@@ -16,6 +16,8 @@ FILTERS = ("type",)
 
 
 class Events(ApiView):
+    """What happened to a merchant's objects, to be polled."""
+
     scopes = {"GET": "events:read"}
 
     @extend_schema(
@@ -41,6 +43,8 @@ class Events(ApiView):
 
 
 class OneEvent(ApiView):
+    """One event."""
+
     scopes = {"GET": "events:read"}
 
     @extend_schema(

@@ -46,6 +46,8 @@ PAGE = [
 
 
 class Customers(ApiView):
+    """A merchant's customers. Names and e-mail addresses are stored encrypted."""
+
     scopes = {"GET": "customers:read", "POST": "customers:write"}
 
     @extend_schema(
@@ -89,6 +91,8 @@ class Customers(ApiView):
 
 
 class OneCustomer(ApiView):
+    """One customer."""
+
     scopes = {"GET": "customers:read"}
 
     @extend_schema(
@@ -104,6 +108,8 @@ class OneCustomer(ApiView):
 
 
 class PaymentMethods(ApiView):
+    """What customers pay with: tokens of a provider, never a number."""
+
     scopes = {"GET": "payment_methods:read", "POST": "payment_methods:write"}
 
     @extend_schema(
@@ -176,6 +182,8 @@ class PaymentMethods(ApiView):
 
 
 class OnePaymentMethod(ApiView):
+    """One payment method."""
+
     scopes = {"GET": "payment_methods:read"}
 
     @extend_schema(

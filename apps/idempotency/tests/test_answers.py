@@ -193,6 +193,21 @@ class TestExpiry:
         scene.send()
         assert expire() == 1
 
+    def test_the_task_comes_back_at_once_when_a_turn_was_not_enough(
+        self, scene, settings, monkeypatch
+    ):
+        from apps.core import queue
+        from apps.idempotency.tasks import expire
+
+        settings.PAYSYS_IDEMPOTENCY_HOURS = 0
+        monkeypatch.setattr(services, "EXPIRY_BATCH", 2)
+        monkeypatch.setattr(services, "EXPIRY_BATCHES", 2)
+        for number in range(5):
+            scene.send(f"k{number}")
+        with queue.recorded() as bells:
+            assert (expire(), expire()) == (4, 1)
+        assert bells == [("idempotency.expire", ())]
+
     def test_reads_no_row_that_is_too_young(self, scene):
         """The id says when a key was made: what came since is never looked at."""
         scene.send()
