@@ -45,6 +45,10 @@ def daily(*, at: str) -> crontab:
 
 # What beat rings for. Only names of tasks that exist; a test compares.
 TIMETABLE: tuple[Job, ...] = (
+    Job("ledger.take_horizon", every(seconds=10)),
+    Job("ledger.checkpoint", every(seconds=60)),
+    Job("ledger.checkpoint_busy", every(seconds=3600)),
+    Job("ledger.checkpoint_all", daily(at="02:30")),
     Job("payments.sweep_events", every(seconds=10)),
     Job("idempotency.expire", every(seconds=3600)),
     Job("payments.settle", daily(at="01:30")),
