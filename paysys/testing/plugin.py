@@ -1,8 +1,9 @@
 """The test suite's house: a real PostgreSQL, secrets, and a quick way to empty the tables.
 
 Loaded by `-p` from pytest.ini, so that all of it stands before Django reads its settings: a hook
-would be too late. The controller of pytest-xdist starts the server once; its workers inherit
-DATABASE_URL and make a database each.
+would be too late. Each worker of pytest-xdist has a server of its own, not only a database: what
+waits for older transactions (a checkpoint, an index built concurrently) waits for those of every
+database of a server, and would meet the other workers' tests.
 """
 
 import atexit
@@ -33,6 +34,7 @@ SECRETS = {
     # Nothing listens there: a test that needs the broker or a provider says so and starts one.
     "REDIS_URL": "redis://127.0.0.1:1/0",
 }
+EMBEDDED = "PAYSYS_TEST_SERVER"  # set when DATABASE_URL is this plugin's doing
 # Rows that `migrate` wrote: emptying a test's tables keeps them.
 KEPT = ("django_migrations", "django_content_type", "auth_permission")
 
@@ -55,17 +57,31 @@ def _lock_a_folder() -> Path:
             return folder
 
 
-def _start_server() -> None:
+def _start_server() -> postgres.Server:
     server = postgres.start(_lock_a_folder(), settings=postgres.TEST_SETTINGS)
     atexit.register(server.stop)
     os.environ["DATABASE_URL"] = os.environ["DATABASE_OWNER_URL"] = server.url(postgres.OWNER)
+    os.environ[EMBEDDED] = "1"
+    return server
+
+
+def _needs_server() -> bool:
+    """A DATABASE_URL from outside is used by all; the first worker shares the controller's."""
+    if not os.environ.get("DATABASE_URL"):
+        return True
+    return EMBEDDED in os.environ and os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0"
 
 
 os.environ.update(SECRETS)
 os.environ["PAYSYS_CONN_MAX_AGE"] = "0"  # a connection left open keeps the test database alive
 os.environ["STATIC_ROOT"] = str(make_folder(data_folder() / "test" / "static"))
-if not os.environ.get("DATABASE_URL"):
-    _start_server()
+_server = _start_server() if _needs_server() else None
+
+
+def pytest_unconfigure() -> None:
+    """A worker of pytest-xdist ends without running what waits for the interpreter's end."""
+    if _server is not None:
+        _server.stop()
 
 
 @pytest.hookimpl(trylast=True)
