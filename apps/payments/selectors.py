@@ -198,27 +198,29 @@ INVARIANTS = (
     ),
     Invariant(
         name="payments: every refund has its posting",
-        sql="SELECT r.id FROM payments_refund r WHERE r.status = 'SUCCEEDED' AND NOT EXISTS "
-        "(SELECT 1 FROM ledger_transaction t WHERE t.book_id = r.book_id "
-        "AND t.reference = 'refund:' || r.provider_reference)",
-        says="a confirmed refund is in the books",
+        sql="SELECT r.id, r.status FROM payments_refund r WHERE (r.status = 'SUCCEEDED') <> EXISTS "
+        "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
+        "AND e.book_id = t.book_id WHERE t.book_id = r.book_id AND e.amount = r.amount "
+        "AND t.reference = 'refund:' || r.provider_reference AND NOT EXISTS (SELECT 1 "
+        "FROM ledger_transaction u WHERE u.book_id = t.book_id AND u.reverses_id = t.id))",
+        says="a confirmed refund is in the books, and one that failed later no more",
     ),
     Invariant(
         name="payments: every refund posting has its refund",
         sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'refund' "
-        "AND NOT EXISTS (SELECT 1 FROM payments_refund r WHERE r.book_id = t.book_id "
-        "AND 'refund:' || r.provider_reference = t.reference)",
+        "AND t.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments_refund r "
+        "WHERE r.book_id = t.book_id AND 'refund:' || r.provider_reference = t.reference)",
         says="the books hold no refund that is not a payment's",
     ),
     Invariant(
         name="payments: refund:payable = open refunds",
-        sql="SELECT l.book_id, l.currency, l.amount, coalesce(r.amount, 0) FROM "
+        sql="SELECT book_id, currency, l.amount, r.amount FROM "
         "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
         "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
-        "WHERE a.code = 'refund:payable' GROUP BY 1, 2) l LEFT JOIN "
+        "WHERE a.code = 'refund:payable' GROUP BY 1, 2) l FULL JOIN "
         "(SELECT book_id, currency, sum(amount) AS amount FROM payments_refund "
         "WHERE status = 'PENDING' GROUP BY 1, 2) r USING (book_id, currency) "
-        "WHERE l.amount <> coalesce(r.amount, 0)",
+        "WHERE coalesce(l.amount, 0) <> coalesce(r.amount, 0)",
         says="what is promised is what is still on its way",
     ),
     Invariant(
@@ -231,8 +233,22 @@ INVARIANTS = (
         "ON s.subject_id = p.id AND s.book_id = p.book_id AND s.saga = 'charge' "
         "WHERE p.book_id = l.book_id AND p.currency = l.currency AND p.amount_captured > 0 "
         "AND s.status NOT IN ('COMPLETED', 'COMPENSATED') "
-        "AND NOT 'CREDIT_MERCHANT' = ANY (s.completed_steps))",
-        says="captured money is credited, unless a run stands between the two",
+        "AND NOT 'CREDIT_MERCHANT' = ANY (s.completed_steps) AND NOT EXISTS "
+        "(SELECT 1 FROM payments_refund r WHERE r.payment_id = p.id AND r.is_compensation))",
+        says="captured money is credited or promised back, unless a run stands between the two",
+    ),
+    Invariant(
+        name="payments: platform:fees = fees of credited payments",
+        sql="SELECT book_id, currency, l.amount, p.amount FROM "
+        "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
+        "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE a.code = 'platform:fees' GROUP BY 1, 2) l FULL JOIN "
+        "(SELECT p.book_id, p.currency, sum(p.fee - p.fee_returned) AS amount "
+        "FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) GROUP BY 1, 2) p "
+        "USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(p.amount, 0)",
+        says="a fee is booked once with its credit, and what came back with the refunds",
     ),
     Invariant(
         name="payments: every change has its event and its audit row",
@@ -265,11 +281,28 @@ INVARIANTS = (
         says="a booked line is in the books",
     ),
     Invariant(
-        name="payments: an ended charge has an ended payment",
-        sql="SELECT p.id, p.status, s.status FROM payments_payment p JOIN sagas_run s "
-        "ON s.subject_id = p.id AND s.book_id = p.book_id AND s.saga = 'charge' "
-        "WHERE s.status IN ('COMPLETED', 'COMPENSATED') AND p.status IN "
-        "('CREATED', 'VALIDATED', 'REQUIRES_ACTION', 'IN_REVIEW', 'AUTHORIZED')",
+        name="payments: every settlement posting has its line",
+        sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'settlement' "
+        "AND t.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments_settlement_line l "
+        "WHERE l.book_id = t.book_id AND 'settlement:' || l.line_reference = t.reference)",
+        says="nothing is settled that the provider's statement does not hold",
+    ),
+    Invariant(
+        name="payments: an open payment has an open run",
+        sql="SELECT p.id, p.status FROM payments_payment p WHERE p.status IN "
+        "('CREATED', 'VALIDATED', 'REQUIRES_ACTION', 'IN_REVIEW', 'AUTHORIZED') "
+        "AND NOT EXISTS (SELECT 1 FROM sagas_run s WHERE s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "AND s.status NOT IN ('COMPLETED', 'COMPENSATED'))",
         says="no payment is left half done",
+    ),
+    Invariant(
+        name="payments: an open refund has an open run",
+        sql="SELECT r.id, r.payment_id FROM payments_refund r WHERE r.status = 'PENDING' "
+        "AND NOT EXISTS (SELECT 1 FROM sagas_run s WHERE s.book_id = r.book_id "
+        "AND s.status NOT IN ('COMPLETED', 'COMPENSATED') AND CASE WHEN r.is_compensation "
+        "THEN s.saga = 'charge' AND s.subject_id = r.payment_id "
+        "ELSE s.saga = 'refund' AND s.subject_id = r.id END)",
+        says="no refund is left half done",
     ),
 )

@@ -30,6 +30,8 @@ from apps.sagas import services as engine
 from apps.sagas.models import Run
 from paysys.testing.simulator import Simulator
 
+pytest.register_assert_rewrite("apps.payments.tests.truth")
+
 
 @pytest.fixture(autouse=True)
 def database(transactional_db: None) -> None:

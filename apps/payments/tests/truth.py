@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import connection
+from django.db.models import QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.core import clock, ids
@@ -22,6 +23,7 @@ from apps.gateways.models import OPEN as OPEN_CALLS
 from apps.gateways.models import ProviderCall
 from apps.ledger.models import LedgerTransaction
 from apps.notifications.models import Event
+from apps.payments import selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.tests.conftest import Merchant
 from apps.sagas import services as engine
@@ -72,8 +74,37 @@ def violations() -> dict[str, Any]:
     return broken
 
 
+def public(id_: UUID) -> str:
+    return ids.encode("pay", id_)
+
+
 def public_id(payment: Payment) -> str:
-    return ids.encode("pay", payment.id)
+    return public(payment.id)
+
+
+def charge_run_of(payment: Payment) -> Run:
+    run = selectors.find_charge_run(payment)
+    assert run is not None
+    return run
+
+
+def make_due(payment: Payment) -> None:
+    """The date of the payment's run has come, whatever it waits for."""
+    _make_due(Run.objects.filter(id=charge_run_of(payment).id))
+
+
+def make_refunds_due() -> None:
+    """The dates of all refunds have come."""
+    _make_due(Run.objects.filter(saga="refund"))
+
+
+def _make_due(runs: QuerySet[Run]) -> None:
+    runs.filter(status__in=OPEN).update(next_run_at=clock.now(), lease_until=None)
+
+
+def refunds_of(merchant: Merchant, payment_id: str) -> list[Refund]:
+    payment = merchant.payment(payment_id)
+    return list(Refund.objects.filter(payment_id=payment.id).order_by("id"))
 
 
 def kinds_of(subject_id: UUID) -> list[str]:
@@ -115,12 +146,14 @@ def assert_nothing_is_left_over() -> None:
     assert violations() == {}
 
 
-def assert_told_once(merchant: Merchant, simulator: Simulator, payment_id: str) -> Payment:
+def assert_told_once(
+    merchant: Merchant, simulator: Simulator, payment_id: str, *, objects: int = 1
+) -> Payment:
     """The payment is whole: events without gaps, one charge outside at most, books that agree."""
     payment = merchant.payment(payment_id)
     assert len(kinds_of(payment.id)) == payment.version
     outside = simulator.effects(payment_id)
-    assert len(outside["intents"]) <= 1, "one object at the provider"
+    assert len(outside["intents"]) <= objects, "one object at the provider"
     assert outside["charges"] <= 1, "one charge at the provider"
     assert outside["captures"] == (1 if payment.is_captured else 0)
     assert outside["amount_captured"] == _minor(payment, payment.amount_captured)
