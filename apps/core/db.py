@@ -98,6 +98,7 @@ def write(sql: str, params: Params = (), *, expect: int | None = None, what: str
 
     `expect` is the number of rows an UPDATE, INSERT or DELETE must touch; `what` names the
     expectation in `GuardFailed`. The statement must not end in a semicolon or in RETURNING.
+    On a hot path `SET version = core_same(version, %s, 'what') + 1` is the cheaper guard.
     """
     if expect is not None:
         guard = "SELECT core_require((SELECT count(*) FROM w) = %s, %s)"

@@ -61,8 +61,8 @@ class _Table:
         )
         sets = ", ".join(f"{name} = {self._mark(name)}" for name in self.changing)
         self.update = (
-            f"UPDATE {table} SET {sets}, version = version + 1 "  # noqa: S608
-            "WHERE id = %s AND book_id = %s AND version = %s"
+            f"UPDATE {table} SET {sets}, version = core_same(version, %s, %s) + 1 "  # noqa: S608
+            "WHERE id = %s AND book_id = %s"
         )
 
     def _mark(self, name: str) -> str:
@@ -94,12 +94,8 @@ _LINE = _Table(SettlementLine, set())
 
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
     """Add a payment to the caller's transaction: created, and validated in the same commit."""
-    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.given))
     payment.mark_validated()
-    db.write(
-        "UPDATE payments_payment SET status = %s WHERE id = %s AND book_id = %s",
-        (str(payment.status), payment.id, payment.book_id),
-    )
+    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.given))
     _tell_payment(payment, event="payment.created", actor=actor, now=now)
 
 
@@ -113,10 +109,8 @@ def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -
         _PAYMENT.update,
         (
             *_PAYMENT.values(payment, _PAYMENT.changing),
-            *(payment.id, payment.book_id, payment.version),
+            *(payment.version, STALE, payment.id, payment.book_id),
         ),
-        expect=1,
-        what=STALE,
     )
     payment.version += 1
     _tell_payment(payment, event=event, actor=actor, now=now)
@@ -161,10 +155,8 @@ def save_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> N
         _REFUND.update,
         (
             *_REFUND.values(refund, _REFUND.changing),
-            *(refund.id, refund.book_id, refund.version),
+            *(refund.version, STALE_REFUND, refund.id, refund.book_id),
         ),
-        expect=1,
-        what=STALE_REFUND,
     )
     refund.version += 1
     _tell_refund(refund, event=event, actor=actor, now=now)

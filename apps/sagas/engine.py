@@ -280,6 +280,8 @@ class Turn:
         if observation.outcome is Outcome.ABSENT and resend:
             self._renew()
             observation = self._send()
+            if observation.outcome is Outcome.ABSENT:  # an earlier one may be on its way
+                observation = replace(observation, outcome=Outcome.UNKNOWN)
         return replace(observation, answered=False)
 
     def _renew(self) -> None:

@@ -41,8 +41,9 @@ SET current_step = %s, completed_steps = %s::varchar[], status = %s, waiting_for
     next_run_at = CASE WHEN nudges > %s THEN least(%s::timestamptz, %s::timestamptz)
                        ELSE %s::timestamptz END,
     lease_until = clock_timestamp() + make_interval(secs => %s),
-    results = %s::jsonb, abort = %s::jsonb, last_error = %s, updated_at = %s
-WHERE id = %s AND book_id = %s AND fence = %s
+    results = %s::jsonb, abort = %s::jsonb, last_error = %s, updated_at = %s,
+    fence = core_same(fence, %s, %s)
+WHERE id = %s AND book_id = %s
 """
 
 LEASE_LOST = "sagas: the lease was lost"
@@ -97,10 +98,8 @@ def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
             *(run.current_step, run.completed_steps, run.status, run.waiting_for),
             *(run.attempts, run.look_ups, run.generation, run.nudges, due, nudged_due, due),
             *(hold_seconds, json.dumps(run.results), json.dumps(run.abort) if run.abort else None),
-            *(_plain(run.last_error)[:300], now, run.id, run.book_id, run.fence),
+            *(_plain(run.last_error)[:300], now, run.fence, LEASE_LOST, run.id, run.book_id),
         ),
-        expect=1,
-        what=LEASE_LOST,
     )
 
 

@@ -11,6 +11,19 @@ BEGIN
 END $$
 """
 
+# `SET version = core_same(version, 3, '…') + 1` refuses, where `WHERE version = 3` would find no
+# row and say nothing; and it costs half of an UPDATE whose rows are counted by a second query.
+SAME = """
+CREATE FUNCTION core_same(actual bigint, expected bigint, what text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF actual IS DISTINCT FROM expected THEN
+        RAISE EXCEPTION USING errcode = 'PS001', message = what;
+    END IF;
+    RETURN actual;
+END $$
+"""
+
 REFUSE_CHANGE = """
 CREATE FUNCTION core_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,5 +38,6 @@ class Migration(migrations.Migration):
     dependencies: list[tuple[str, str]] = []
     operations = [
         migrations.RunSQL(REQUIRE, "DROP FUNCTION core_require(boolean, text)"),
+        migrations.RunSQL(SAME, "DROP FUNCTION core_same(bigint, bigint, text)"),
         migrations.RunSQL(REFUSE_CHANGE, "DROP FUNCTION core_refuse_change()"),
     ]

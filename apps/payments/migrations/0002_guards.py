@@ -30,7 +30,8 @@ PAYMENT_MOVE = f"""
 CREATE FUNCTION payments_check_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF tg_op = 'INSERT' THEN
-        IF new.status <> 'CREATED' THEN
+        -- Created and, in the same commit, validated.
+        IF new.status NOT IN ('CREATED', 'VALIDATED') THEN
             RAISE EXCEPTION USING errcode = 'PY001',
                 message = format('a payment begins as CREATED, not as %s', new.status);
         END IF;
