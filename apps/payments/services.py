@@ -6,6 +6,7 @@ with the nudge of the run that will carry it out; the sagas do the rest.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.core import db, ids
 from apps.core.errors import Conflict, NotFound, Unprocessable
@@ -266,7 +267,9 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
         if now - event.received_at > PARKED_FOR:
             _mark(event_id, "kept: unknown object", now)
         return
-    with db.unit():
+    # The look that this event asks for may be started by another at this moment; then the event
+    # stays as it is, and the sweep comes back to it.
+    with suppress(IntegrityError), db.unit():
         note = _nudge_about(owner.book_id, owner.payment_id, event, now)
         inbox.mark_processed(event_id=event_id, note=note, now=now)
 
@@ -276,15 +279,19 @@ def _nudge_about(book_id: UUID, payment_id: UUID, event: InboundEvent, now: date
         refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
         run = selectors.find_refund_run(refund) if refund is not None else None
         if refund is not None and run is not None and not run.is_open:
-            if refund.status == RefundStatus.SUCCEEDED:
-                run = sagas.start(
-                    saga="refund_check", book_id=book_id, subject_id=refund.id, now=now
-                )
-                db.on_commit(partial(sagas.hand_over, run))
-                return "asking"
-            return "known already"
+            return _look_again(refund, now)
         return _nudged(run, now)
     return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
+
+
+def _look_again(refund: Refund, now: datetime) -> str:
+    """A refund that succeeded may fail days later: ask, unless somebody is asking already."""
+    check = selectors.find_refund_check(refund)
+    if refund.status != RefundStatus.SUCCEEDED or (check is not None and check.is_open):
+        return _nudged(check, now)
+    check = sagas.start(saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now)
+    db.on_commit(partial(sagas.hand_over, check))
+    return "asking"
 
 
 def _nudged(run: Run | None, now: datetime) -> str:
@@ -361,7 +368,7 @@ def _nudge(payment: Payment, now: datetime) -> None:
 
 def _tender(book_id: UUID, source: str) -> Tender:
     """The provider's token behind a source: a saved method's, or the token itself."""
-    if source.startswith(("pm_", "tok_")):
+    if source.startswith("pm_"):
         return Tender(settings.PAYSYS_PROVIDER, source)
     _, method_id = ids.decode_any(source, ("card", "bank"))
     method = wallets.find_payment_method(book_id=book_id, id=method_id)
