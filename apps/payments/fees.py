@@ -37,9 +37,12 @@ def returned_by(payment: Payment, amount: Money) -> Money:
     """What a further refund of `amount` brings back.
 
     Cumulative, so that no rounding is ever lost or made: the share of everything refunded so far
-    and now, less what came back before. Needs the payment as it is under its lock.
+    and now, less what came back before. A refund that failed took its own rounding along, so that
+    a later one may find a little too much or too little returned: never less than nothing comes
+    back, and never more than is refunded. Needs the payment as it is under its lock.
     """
     captured = payment.money(payment.amount_captured)
     refunded = payment.money(payment.refund_reserved) + amount
     share = prorate(payment.money(payment.fee_returnable), min(refunded, captured), captured)
-    return share - payment.money(payment.fee_returned)
+    due = share - payment.money(payment.fee_returned)
+    return max(payment.money(Decimal(0)), min(due, amount))

@@ -109,6 +109,11 @@ def find_refund_run(refund: Refund) -> Run | None:
     return sagas.find(book_id=refund.book_id, saga="refund", subject_id=refund.id)
 
 
+def find_refund_check(refund: Refund) -> Run | None:
+    """The newest run that asked whether a refund which succeeded still stands."""
+    return sagas.find(book_id=refund.book_id, saga="refund_check", subject_id=refund.id)
+
+
 def reread(subject: Payment | Refund) -> Payment | Refund:
     """The same row as it now stands."""
     if isinstance(subject, Refund):

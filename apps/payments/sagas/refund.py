@@ -67,7 +67,7 @@ def send(context: Context) -> Decision:
     if told.status is RefundStatus.FAILED:
         raise RefundFailed(decline_code=told.provider_code or None)
     if context.answered:
-        return Wait(context.now + PENDING_CHECK, "refund_pending")
+        return _wait_for_the_bank(context, refund, told)
     return _ready(_inspect(refund.payment, told.provider_reference))
 
 
@@ -123,7 +123,7 @@ def give_back(context: Context) -> Decision:
     if told.status is RefundStatus.SUCCEEDED:
         return Skip()
     if context.answered:
-        return Wait(context.now + PENDING_CHECK, "refund_pending")
+        return _wait_for_the_bank(context, refund, told)
     return _ready(_inspect(payment, told.provider_reference))
 
 
@@ -155,6 +155,14 @@ def _promise(payment: Payment, now: datetime) -> Refund:
 
 
 # --- what every way has in common -----------------------------------------------------------------
+
+
+def _wait_for_the_bank(context: Context, refund: Refund, told: ProviderRefund) -> Wait:
+    """The provider took it on. From now on news of it finds the refund by the provider's id."""
+    if refund.provider_reference != told.provider_reference:
+        refund.provider_reference = told.provider_reference
+        records.save_refund(refund, event="refund.pending", actor=SYSTEM, now=context.now)
+    return Wait(context.now + PENDING_CHECK, "refund_pending")
 
 
 def _confirm(payment: Payment, refund: Refund, told: ProviderRefund, now: datetime) -> None:

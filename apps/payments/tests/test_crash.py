@@ -101,7 +101,7 @@ class TestACharge:
         assert at_every_moment(run) >= 16
 
     @pytest.mark.parametrize(
-        ("op", "kind"), [("confirm", "timeout_after"), ("capture", "error_after")]
+        ("op", "kind"), [("confirm", "reset_after"), ("capture", "error_after")]
     )
     def test_whose_answer_was_lost_is_made_once(
         self, simulator: Simulator, op: str, kind: str

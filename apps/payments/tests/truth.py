@@ -6,6 +6,7 @@ And what brings the end about: time, which ends leases and makes whatever waits 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -23,7 +24,7 @@ from apps.gateways.models import OPEN as OPEN_CALLS
 from apps.gateways.models import ProviderCall
 from apps.ledger.models import LedgerTransaction
 from apps.notifications.models import Event
-from apps.payments import selectors
+from apps.payments import selectors, services
 from apps.payments.models import Payment, Refund
 from apps.payments.tests.conftest import Merchant
 from apps.sagas import services as engine
@@ -49,6 +50,13 @@ def finish_everything(limit: int = 40) -> None:
         if not engine.sweep():
             return
     raise AssertionError(f"still open: {list(Run.objects.filter(status__in=OPEN))}")
+
+
+def settle(simulator: Simulator) -> int:
+    """The provider pays out everything, and we book its statement; how many lines were new."""
+    simulator.pay_out()
+    now = clock.now()
+    return services.settle(provider="stripe", since=now - timedelta(days=1), now=now)
 
 
 def invariants() -> dict[str, Invariant]:
