@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
@@ -19,7 +20,7 @@ def page(client):
     client.force_login(get_user_model().objects.create_superuser("boss", password="boss"))
 
     def read(model: str, key: object) -> str:
-        answer = client.get(reverse(f"admin:{model}_change", args=[key]))
+        answer = client.get(reverse(f"admin:{model}_change", args=[quote(str(key))]))
         assert answer.status_code == 200
         return answer.content.decode()
 
