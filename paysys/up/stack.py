@@ -58,6 +58,8 @@ class Stack:
         :raises CannotStart: something did not come up; the message ends with its log.
         :raises Stopped: somebody asked meanwhile.
         """
+        for log in self._plan.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))  # of the start before, kept once
         self._start_services()
         self._prepare()
         self._start_ours()

@@ -30,6 +30,7 @@ class Command(BaseCommand):
             self.stdout.flush()
 
         os.chdir(CHECKOUT)
+        os.umask(0o077)  # logs and secrets are nobody else's business
         if "MAKELEVEL" in os.environ:
             # Started by make: a killed make must not leave us behind.
             processes.die_with_parent()
