@@ -43,7 +43,8 @@ class Observation:
 
     `answered` says that the other side did answer (a 5xx, say): the request is no longer under way,
     so a later look-up that finds nothing proves that it never will have an effect.
-    `unsent`, with ABSENT, says that it provably never left this machine.
+    `unsent`, with ABSENT, says that it provably never left this machine. ABSENT from `send` without
+    it is the other side's own word that this key has had no effect and never will.
     """
 
     outcome: Outcome

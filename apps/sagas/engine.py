@@ -266,9 +266,9 @@ class Turn:
         """What became of a call whose end is not known.
 
         Ask first. If it had no effect, the same `op_key` is sent again, as long as the other side
-        honors it; a new generation begins only where nothing can still arrive. `answered` is what
-        the first request alone can earn: the answer to a look-up or to a second request says
-        nothing about a first one that may still be under way.
+        honors it; a new generation begins only where nothing can still arrive. `answered` and
+        `unsent` count for the first request alone: the end of a look-up or of a second request
+        says nothing about a first one that may still be under way.
         """
         intent = self.intent
         assert intent is not None
@@ -280,8 +280,8 @@ class Turn:
         if observation.outcome is Outcome.ABSENT and resend:
             self._renew()
             observation = self._send()
-            if observation.outcome is Outcome.ABSENT:  # an earlier one may be on its way
-                observation = replace(observation, outcome=Outcome.UNKNOWN)
+            if observation.unsent:
+                observation = replace(observation, outcome=Outcome.UNKNOWN, unsent=False)
         return replace(observation, answered=False)
 
     def _renew(self) -> None:

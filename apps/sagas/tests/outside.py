@@ -26,15 +26,18 @@ class Fault(StrEnum):
     TIMEOUT_BEFORE = "timeout_before"  # it never arrives, and we cannot know
     TIMEOUT_AFTER = "timeout_after"  # it is carried out, the answer is lost
     ERROR_BEFORE = "error_before"  # 500, nothing done, and the 500 is saved
+    ERROR_LOST = "error_lost"  # the same, and the answer is lost
     ERROR_AFTER = "error_after"  # carried out, answered with a 500 that is saved
     UNSAVED_ERROR = "unsaved_error"  # 503 from a proxy: nothing done, nothing saved
     LATE = "late"  # times out, and is carried out when `arrive` is called
     UNSENT = "unsent"  # it provably never left this machine
+    QUIET = "quiet"  # an inspection that finds nothing new
 
 
 TIMEOUT = Observation(Outcome.UNKNOWN, code="timeout")
 WITHOUT_EFFECT = {
     Fault.UNSENT: Observation(Outcome.ABSENT, unsent=True),
+    Fault.QUIET: Observation(Outcome.ABSENT),
     Fault.TIMEOUT_BEFORE: TIMEOUT,
     Fault.LATE: TIMEOUT,
     Fault.UNSAVED_ERROR: Observation(Outcome.UNKNOWN, code="http_503", answered=True),
@@ -107,16 +110,18 @@ class Outside:
             if fault is Fault.LATE:
                 self.under_way.append(intent)
             return WITHOUT_EFFECT[fault]
-        if key not in self.effects and key not in self.declined | self.saved_errors:
+        if key in self.saved_errors - self.effects.keys():
+            return Observation(Outcome.ABSENT)  # it repeats the error that it saved: nothing done
+        if key not in self.effects and key not in self.declined:
             if fault is Fault.DECLINE:
                 self.declined.add(key)
-            elif fault is Fault.ERROR_BEFORE:
+            elif fault in (Fault.ERROR_BEFORE, Fault.ERROR_LOST):
                 self.saved_errors.add(key)
             else:
                 self._carry_out(intent)
                 if fault is Fault.ERROR_AFTER:
                     self.saved_errors.add(key)
-        if fault is Fault.TIMEOUT_AFTER:
+        if fault in (Fault.TIMEOUT_AFTER, Fault.ERROR_LOST):
             return TIMEOUT
         if key in self.saved_errors:
             return Observation(Outcome.UNKNOWN, code="http_500", answered=True)

@@ -210,12 +210,13 @@ class TestAnsweredWithAnError:
 class TestUnderWay:
     """A request that timed out may still arrive: it must not find a second one already made."""
 
-    def test_an_error_to_the_second_request_proves_nothing_about_the_first(
-        self, company, settle, time
+    @pytest.mark.parametrize("second", ["unsaved_error", "unsent"])
+    def test_the_end_of_the_second_request_proves_nothing_about_the_first(
+        self, company, settle, time, second
     ):
-        company.plan("confirm", "late", "unsaved_error")
+        company.plan("confirm", "late", second)
         _, order = flow.begin()
-        go_on(order, time)  # absent: sent again, answered with a 503
+        go_on(order, time)  # absent: sent again, answered with a 503 or not sent at all
         go_on(order, time)  # absent again
         company.arrive()
         settle(order)
@@ -235,6 +236,21 @@ class TestUnderWay:
 
         assert company.count("confirm") == 1
         assert set(company.keys("confirm")) == {key(order, "confirm")}
+
+
+class TestSpentKey:
+    """The first request failed, its answer was lost, and is repeated now: that one is over."""
+
+    def test_is_followed_by_a_new_key_at_once(self, company, time):
+        company.plan("confirm", "error_lost")
+        _, order = flow.begin()
+
+        done = go_on(order, time)
+
+        assert done.status == Status.COMPLETED
+        assert company.keys("confirm") == [key(order, "confirm", n) for n in (1, 1, 2)]
+        assert company.count("confirm") == 1
+        assert ("confirm", 1, "ABSENT") in books.calls_of(order)
 
 
 class TestHorizon:
@@ -321,6 +337,8 @@ class TestUndoOutside:
     def test_refused_is_tried_again_under_a_new_key_until_it_ends(self, company, time):
         company.plan("refund", *["decline"] * 20)
         _, order = flow.begin(credit="refuse")
+        during = []
+        company.before_send = lambda intent: during.append(flow.run_of(order).waiting_for)
         for _ in range(20):
             found = flow.run_of(order)
             assert (found.status, found.waiting_for) == (Status.COMPENSATING, "refund_refused")
@@ -329,6 +347,7 @@ class TestUndoOutside:
             done = go_on(order, time)
 
         assert (done.status, done.waiting_for) == (Status.COMPENSATED, "")
+        assert set(during) == {""}
         assert company.count("refund") == 1
         assert company.keys("refund") == [
             key(order, "refund", n, step="CHARGE~REFUND") for n in range(1, 22)

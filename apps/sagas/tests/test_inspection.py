@@ -71,6 +71,18 @@ class TestInspection:
             ("inspect", 2, "SUCCEEDED"),
         ]
 
+    def test_that_finds_nothing_new_has_ended_even_if_it_was_asked_twice(self, company, time):
+        company.plan("inspect", "timeout_before", "quiet", "quiet")
+        run, order = flow.begin(manual=True)
+        nudge(run, time)
+        time.forward(seconds=1)
+
+        waiting = services.advance(run_id=run.id)
+
+        assert (waiting.status, waiting.waiting_for) == (Status.WAITING, "order")
+        assert nudge(run, time).status == Status.WAITING
+        assert books.calls_of(order)[-2:] == [("inspect", 1, "ABSENT"), ("inspect", 2, "ABSENT")]
+
 
 class TestAnyOtherCall:
     def test_that_succeeded_is_not_made_again_though_a_step_should_ask_for_it(

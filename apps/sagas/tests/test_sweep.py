@@ -206,6 +206,15 @@ class TestPool:
         assert progress.run.status == Status.COMPENSATED
         assert progress.run.abort["decline_code"] == "insufficient_funds"
 
+    def test_does_not_tell_what_was_never_committed(self):
+        run, order = flow.start(finish="bug", free=True)
+
+        progress = services.drive(run, subject=order).result(PATIENCE)
+
+        assert progress.run.attempts == 1
+        assert progress.subject == flow.reload(order)
+        assert progress.subject.counters == (1, 1, 0, 0, 0, 0)
+
     def test_a_call_that_hangs_is_not_waited_for_longer_than_the_budget(self, company):
         gate = threading.Event()
         company.before_send = lambda intent: gate.wait(PATIENCE)
