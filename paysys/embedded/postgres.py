@@ -130,6 +130,7 @@ def _programs(folder: Path, uid: int | None) -> Path:
         libraries = package.with_name(f"{package.name}.libs")
         part = folder / "programs.part"
         shutil.rmtree(part, ignore_errors=True)
+        make_folder(part / package.name)
         shutil.copytree(package / "pginstall18", part / package.name / "pginstall18")
         shutil.copytree(libraries, part / libraries.name)
         shutil.rmtree(folder / "programs", ignore_errors=True)

@@ -20,8 +20,8 @@ from .register import Register
 READY_SECONDS = 60
 STEP_SECONDS = 300
 # Web and worker end their work first, then what they work with; together below five seconds.
-GRACE_SECONDS = 3.2
-SERVICES_GRACE_SECONDS = 0.6
+GRACE_SECONDS = 2.8
+SERVICES_GRACE_SECONDS = 0.5
 
 
 class Stopped(Exception):
@@ -72,7 +72,7 @@ class Stack:
         :raises CannotStart: a process ended that should not.
         """
         while True:
-            self._pause(0.2)
+            self._pause(0.1)
 
     def stop(self) -> None:
         """End everything that was started, in at most five seconds, and leave no process."""
