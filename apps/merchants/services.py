@@ -18,6 +18,7 @@ from apps.core.errors import Conflict, InvalidRequest, NotFound
 from apps.core.ids import new_id
 from apps.core.money import Money
 from apps.core.types import Actor
+from apps.ledger import services as ledger
 from apps.merchants import selectors
 from apps.merchants.models import ApiKey, FeePlan, Merchant
 from apps.merchants.types import SCOPES
@@ -54,7 +55,8 @@ def onboard(
     now: datetime,
     id: UUID | None = None,  # noqa: A002
 ) -> Merchant:
-    """Take a merchant on, with a fee plan for every method and currency.
+    """Take a merchant on: its book, whose days begin in `time_zone`, and a fee plan for every method
+    and currency.
 
     `basis_points` of the gross is the fee in every currency; a `fixed` part, if given, is added to
     payments in its own currency.
@@ -77,6 +79,7 @@ def onboard(
             default_currency=default_currency,
             time_zone=time_zone,
         )
+        ledger.open_book(book_id=merchant.id, time_zone=time_zone)
         _add_plan(book_id=merchant.id, basis_points=basis_points, valid_from=SINCE_EVER)
         if fixed is not None:
             _add_plan(

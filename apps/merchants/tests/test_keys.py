@@ -334,6 +334,19 @@ class TestOnboarding:
         assert caught.value.param == param
         assert not Merchant.objects.exists()
 
+    def test_days_of_its_book_begin_where_the_merchant_is(self):
+        merchant = services.onboard(
+            name="Shop",
+            country="JP",
+            default_currency="JPY",
+            time_zone="Asia/Tokyo",
+            actor="system",
+            now=clock.now(),
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id, time_zone FROM ledger_book")
+            assert cursor.fetchall() == [(merchant.id, "Asia/Tokyo")]
+
     def test_merchant_is_found_by_its_book(self, shop):
         assert selectors.get(shop.book_id).name == "Copper Kettle"
         with pytest.raises(NotFound):
