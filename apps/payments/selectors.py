@@ -106,6 +106,9 @@ def find_charge_run(payment: Payment) -> Run | None:
 
 
 def find_refund_run(refund: Refund) -> Run | None:
+    """The run that sends it: its own, or the payment's if the payment is being undone."""
+    if refund.is_compensation:
+        return sagas.find(book_id=refund.book_id, saga="charge", subject_id=refund.payment_id)
     return sagas.find(book_id=refund.book_id, saga="refund", subject_id=refund.id)
 
 

@@ -29,6 +29,7 @@ from apps.sagas.definition import (
     Abort,
     Context,
     Decision,
+    Observation,
     Outcome,
     Ready,
     Remote,
@@ -41,6 +42,7 @@ from apps.sagas.definition import (
 SLOT_TAKEN = timedelta(seconds=1)
 # A refund the provider took on may still be pending for days; a webhook tells sooner.
 PENDING_CHECK = timedelta(hours=6)
+PERSON_AFTER = timedelta(hours=24)
 SYSTEM: Actor = "system"
 
 
@@ -98,6 +100,8 @@ def checked(context: Context) -> None:
     refund: Refund = context.subject
     told = _last_told(context)
     if told.status is RefundStatus.FAILED and refund.status == Status.SUCCEEDED:
+        if refund.is_compensation:  # nobody here may keep the money: a person finds another way
+            raise RuntimeError("the refund of an undone payment has failed at the bank")
         _fail(refund.payment, refund, told.provider_code or "refund_failed", context.now)
 
 
@@ -115,11 +119,10 @@ def give_back(context: Context) -> Decision:
     if "refund" not in context.results:
         return _ready(_request(payment, refund))
     if context.results["refund"].outcome is Outcome.FAILED:
-        # Parked and balanced in refund:payable until a person has found another way.
-        raise RuntimeError("the provider refuses to give a captured payment back")
+        return _ask_again(context, refund)
     told = _last_told(context)
     if told.status is RefundStatus.FAILED:
-        raise RuntimeError("the compensation's refund failed at the provider")
+        return _ask_again(context, refund)
     if told.status is RefundStatus.SUCCEEDED:
         return Skip()
     if context.answered:
@@ -132,6 +135,18 @@ def given_back(context: Context) -> None:
     refund = selectors.find_compensation(payment)
     if refund is not None:
         _confirm(payment, refund, _last_told(context), context.now)
+
+
+def _ask_again(context: Context, refund: Refund) -> Decision:
+    """The provider refuses: the money stays promised, parked and balanced in refund:payable.
+
+    After a day of asking a person must find another way, and sees the run that needs one.
+    """
+    if context.answered:
+        return Wait(context.now + PENDING_CHECK, "refund_refused")
+    if context.now - refund.created_at > PERSON_AFTER:
+        raise RuntimeError("the provider refuses to give a captured payment back")
+    return _ready(_request(context.subject, refund))
 
 
 def _promise(payment: Payment, now: datetime) -> Refund:
@@ -210,10 +225,17 @@ def _ready(request: Request) -> Ready:
 
 
 def _last_told(context: Context) -> ProviderRefund:
-    for name in ("inspect_refund", "refund"):
-        if name in context.results and context.results[name].result:
-            return ProviderRefund.from_json(context.results[name].result)
+    """What the provider said last about the refund that was sent last."""
+    sent, seen = (context.results.get(name) for name in ("refund", "inspect_refund"))
+    if seen is not None and seen.result and (sent is None or _is_about(seen, sent)):
+        return ProviderRefund.from_json(seen.result)
+    if sent is not None and sent.result:
+        return ProviderRefund.from_json(sent.result)
     raise RuntimeError("the provider has told nothing yet")
+
+
+def _is_about(seen: Observation, sent: Observation) -> bool:
+    return seen.provider_reference == sent.provider_reference
 
 
 def _load(book_id: UUID, refund_id: UUID) -> Refund:

@@ -33,7 +33,7 @@ from apps.sagas.types import OPEN, Status
 from paysys.testing.simulator import Simulator
 
 # What a run waits for until somebody outside does something.
-SOMEBODY = ("capture", "customer_action", "refund_pending")
+SOMEBODY = ("capture", "customer_action", "refund_pending", "refund_refused")
 
 
 def pass_time() -> None:
@@ -108,6 +108,11 @@ def make_refunds_due() -> None:
 
 def _make_due(runs: QuerySet[Run]) -> None:
     runs.filter(status__in=OPEN).update(next_run_at=clock.now(), lease_until=None)
+
+
+def run_of(saga: str) -> Run:
+    """The one run of this saga."""
+    return Run.objects.get(saga=saga)
 
 
 def refunds_of(merchant: Merchant, payment_id: str) -> list[Refund]:
