@@ -55,8 +55,7 @@ def onboard(
     now: datetime,
     id: UUID | None = None,  # noqa: A002
 ) -> Merchant:
-    """Take a merchant on: its book, whose days begin in `time_zone`, and a fee plan for every method
-    and currency.
+    """Take a merchant on: a book whose days begin in `time_zone`, a fee plan for every method.
 
     `basis_points` of the gross is the fee in every currency; a `fixed` part, if given, is added to
     payments in its own currency.
