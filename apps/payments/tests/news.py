@@ -27,11 +27,16 @@ def tell(simulator: Simulator, *kinds: str, object_id: str = "") -> list[str]:
     found = [e for e in simulator.events(object_id=object_id) if not kinds or e["type"] in kinds]
     assert found, "the provider has no such news"
     for event in found:
-        with queue.recorded() as bells:
-            answer = post(simulator.deliver(event))
-        assert answer.status_code == 200, answer.content
-        apply(bells)
+        apply_event_of(simulator.deliver(event))
     return [event["type"] for event in found]
+
+
+def apply_event_of(event: SignedEvent) -> None:
+    """Post it, and let the worker for whom it rang apply it."""
+    with queue.recorded() as bells:
+        answer = post(event)
+    assert answer.status_code == 200, answer.content
+    apply(bells)
 
 
 def apply(bells: list[queue.Bell]) -> None:

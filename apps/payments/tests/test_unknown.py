@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from apps.gateways.models import ProviderCall
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import execute
-from apps.sagas.models import Run
 from paysys.testing.simulator import Simulator
 
 FAULTS = [
@@ -275,12 +273,6 @@ class TestTheBudget:
     def impatient(self, settings: Any) -> None:
         settings.PAYSYS_ANSWER_SECONDS = 0.05
 
-    def wait_for_the_pool(self) -> None:
-        end = time.monotonic() + 5
-        while Run.objects.exclude(lease_until=None).exists():
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
     def test_is_over_before_a_slow_provider_answers_and_the_answer_is_not_lost(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
@@ -290,7 +282,7 @@ class TestTheBudget:
 
         assert (answer.status_code, answer.json()["status"]) == (202, "VALIDATED")
         assert answer.json()["outcome"] == "unknown"
-        self.wait_for_the_pool()
+        truth.wait_for_the_pool()
         assert merchant.payment(answer.json()["id"]).status == "AUTHORIZED"
         let_the_key_go()
         done = merchant.post("/v1/payments", BODY, key="k")
@@ -303,7 +295,7 @@ class TestTheBudget:
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
         answer = merchant.pay()
-        self.wait_for_the_pool()
+        truth.wait_for_the_pool()
         finish_runs()
         payment_id = answer.json()["id"]
         simulator.fault("refund", "slow:400")
@@ -311,6 +303,6 @@ class TestTheBudget:
         refund = merchant.post(f"/v1/payments/{payment_id}/refund")
 
         assert (refund.status_code, refund.json()["status"]) == (202, "PENDING")
-        self.wait_for_the_pool()
+        truth.wait_for_the_pool()
         assert merchant.refund(refund.json()["id"]).status == "SUCCEEDED"
         truth.assert_told_once(merchant, simulator, payment_id)

@@ -5,6 +5,7 @@ And what brings the end about: time, which ends leases and makes whatever waits 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import timedelta
 from importlib import import_module
@@ -41,6 +42,14 @@ def pass_time() -> None:
     waiting = Run.objects.filter(status__in=OPEN)
     waiting.update(lease_until=None)
     waiting.exclude(waiting_for__in=SOMEBODY).update(next_run_at=clock.now())
+
+
+def wait_for_the_pool() -> None:
+    """Until no thread of the web process works on a run any more."""
+    end = time.monotonic() + 10
+    while Run.objects.exclude(lease_until=None).exists():
+        assert time.monotonic() < end, "the pool is still at it"
+        time.sleep(0.01)
 
 
 def finish_everything(limit: int = 40) -> None:
