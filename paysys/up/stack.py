@@ -167,7 +167,11 @@ class Stack:
     def _spawn(self, name: str, command: Sequence[str | Path]) -> processes.Child:
         env = serve.environment(name, {**os.environ, **self.environment})
         env.update(PYTHONUNBUFFERED="1", PAYSYS_BIND=f"127.0.0.1:{self._plan.port}")
-        child = processes.spawn(command, log=self._log(name), env=env)
+        # Should we be killed, they are too: to hand its tasks back, a worker would wait for a
+        # Redis that ends at this same moment. Their own children end when they miss them.
+        child = processes.spawn(
+            command, log=self._log(name), env=env, dies_with_parent=signal.SIGKILL
+        )
         self._register.add(name, child.pid)
         return child
 
