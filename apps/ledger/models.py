@@ -127,7 +127,7 @@ class LedgerEntry(models.Model):
         verbose_name = "entry"
         verbose_name_plural = "entries"
         constraints = [
-            # One constraint for both: each costs two microseconds an insert.
+            # One constraint for both: each is read from the catalog again at every insert.
             models.CheckConstraint(
                 condition=Q(amount__gt=0, entry_type__in=[1, -1]),
                 name="ledger_entry_positive_on_a_side",
@@ -163,7 +163,7 @@ class LedgerHorizon(models.Model):
     """A moment and a transaction id asked for after it.
 
     Once every transaction before `xid` has ended, nothing recorded up to `taken_at` can appear any
-    more. `docs/decisions/` says why it is this pair and no lag in time.
+    more (docs/decisions/0012-checkpoints-behind-a-horizon.md).
     """
 
     xid = models.BigIntegerField(primary_key=True)

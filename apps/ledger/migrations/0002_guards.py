@@ -69,7 +69,8 @@ CREATE FUNCTION ledger_check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM fresh f GROUP BY f.transaction_id
-        HAVING sum(f.amount * f.entry_type) <> 0 OR count(*) < 2
+        HAVING sum(CASE WHEN f.entry_type = 1 THEN f.amount ELSE -f.amount END) <> 0
+            OR count(*) < 2
             OR min(f.line) <> 1 OR max(f.line) <> count(*)
             OR (min(f.currency) <> max(f.currency) AND EXISTS (
                 SELECT FROM fresh g WHERE g.transaction_id = f.transaction_id

@@ -6,7 +6,7 @@ takes an array. `enable_seqscan`: a plan made while the tables were empty would 
 `search_path`: nobody can put a table of the same name before ours.
 
 Each asks for its transaction id before it reads the clock or the book's open day. Checkpoints and
-the close of a day rest on that order (docs/decisions/).
+the close of a day rest on that order (docs/decisions/0011-functions-write-the-books.md).
 """
 
 from django.db import migrations

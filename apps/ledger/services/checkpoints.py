@@ -1,8 +1,8 @@
 """Checkpoints: what makes a balance a short walk instead of a sum over everything.
 
 A checkpoint is exact as long as no entry recorded before it can still appear. How that is known is
-the horizon's business (docs/decisions/0022-checkpoints.md); which accounts get one is a
-question of speed alone, and a wrong answer costs a longer walk and nothing else.
+the horizon's business (docs/decisions/0012-checkpoints-behind-a-horizon.md). Which accounts get one
+is a question of speed alone: a wrong answer costs a longer walk and nothing else.
 """
 
 from __future__ import annotations
