@@ -323,7 +323,9 @@ def settle(*, provider: str, since: datetime, now: datetime) -> int:
 
 
 def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
-    """Book one line that the provider has paid out; False if it is booked already or not ours.
+    """Book one line that the provider has paid out.
+
+    False: it is booked already, is not ours, or is about a payment not captured in our books yet.
 
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; on a stale read the whole is done again.
@@ -333,7 +335,9 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
         return False
     with transaction.atomic():
         payment = selectors.lock(owner.book_id, owner.payment_id)
-        if selectors.has_settlement_line(payment, line.provider, line.line_reference):
+        # A capture whose answer we still wait for is settled once it is in the books.
+        is_booked = selectors.has_settlement_line(payment, line.provider, line.line_reference)
+        if is_booked or not payment.is_captured:
             return False
         _book_line(payment, line, now)
     return True
