@@ -31,6 +31,16 @@ def role_exists(connection: BaseDatabaseWrapper, role: str) -> bool:
         return cursor.fetchone() is not None
 
 
+def is_owner(connection: BaseDatabaseWrapper) -> bool:
+    """Whether this connection's role owns the tables, or may do what their owner may."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class"
+            " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def grant(connection: BaseDatabaseWrapper, role: str) -> list[str]:
     """Give the application's role its rights, taking away what it had; says what is append-only.
 

@@ -1,7 +1,7 @@
 """The long-running processes by name: `python -m paysys.serve web | worker | beat`.
 
-`make run` and the container image start the very same commands. `migrate` and any other word go to
-`manage.py`; `migrate` as the owner of the tables, for whom alone DATABASE_OWNER_URL is meant.
+`make run` and the container image start the very same commands. Any other word goes to `manage.py`;
+`migrate` and `grant` as the owner of the tables, for whom alone DATABASE_OWNER_URL is meant.
 """
 
 import os
@@ -30,7 +30,7 @@ def environment(role: str, given: dict[str, str]) -> dict[str, str]:
     if role == "worker":
         # SIGTERM gives running tasks a few seconds and then hands them back to the queue.
         changed["REMAP_SIGTERM"] = "SIGQUIT"
-    if role == "migrate" and given.get("DATABASE_OWNER_URL"):
+    if role in ("migrate", "grant") and given.get("DATABASE_OWNER_URL"):
         changed["DATABASE_URL"] = given["DATABASE_OWNER_URL"]
     return changed
 

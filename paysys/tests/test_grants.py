@@ -66,6 +66,12 @@ class TestCommand:
             )
             assert cursor.fetchall() == []
 
+    def test_refuses_to_run_as_anybody_but_the_owner(self):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {grants.APP}")
+        with pytest.raises(CommandError, match="owner"):
+            call_command("grant")
+
     def test_says_how_to_make_a_missing_role(self):
         with pytest.raises(CommandError, match="CREATE ROLE nobody_knows"):
             call_command("grant", role="nobody_knows")

@@ -15,6 +15,9 @@ class Command(BaseCommand):
     def handle(self, *, role: str, **_: Any) -> None:
         if not grants.role_exists(connection, role):
             raise CommandError(f"there is no role {role}: CREATE ROLE {role} LOGIN PASSWORD '…'")
+        if not grants.is_owner(connection):
+            # PostgreSQL would only warn, and grant nothing.
+            raise CommandError("run it as the owner: DATABASE_URL=$DATABASE_OWNER_URL")
         append_only = grants.grant(connection, role)
         self.stdout.write(f"{role}: read and write everywhere")
         for name in append_only:
