@@ -27,7 +27,7 @@ from apps.core.ids import new_id
 from apps.idempotency import selectors
 from apps.idempotency.errors import Busy, InFlight, KeyMalformed, KeyRequired, KeyReused
 from apps.idempotency.selectors import Found
-from apps.idempotency.types import Create, Render, RequestFacts
+from apps.idempotency.types import Create, Finality, Render, RequestFacts
 
 LOCK_SECONDS = 5  # how long a request that holds a key is taken to be alive
 ATTEMPTS = 10  # of one unit, when what it read was stale or the database asked to try again
@@ -90,6 +90,23 @@ def run(
     if not _KEY.fullmatch(facts.key):
         raise KeyMalformed
     return _Claim(facts, create, render, on_duplicate).answer()
+
+
+def store_answer(
+    *, resource_id: UUID, status: int, content: Mapping[str, Any], now: datetime
+) -> None:
+    """Store the answer in the commit that makes it true, if the key of this resource has none.
+
+    For a run that reaches its answer point: it saves whoever waits a commit of its own (`render`
+    then returns `Finality.STORED`), and a client that gave up finds the answer there.
+
+    Retries: harmless. Transaction: joins the caller's unit or transaction.
+    """
+    db.write(
+        "UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s::timestamptz"
+        " WHERE id = %s::uuid AND body IS NULL",
+        (status, _written(content), now + _retention(), resource_id),
+    )
 
 
 def let_expire(*, resource_id: UUID, now: datetime) -> None:
@@ -254,7 +271,7 @@ class _Claim:
                 True,
             )
         body = _written(content)
-        if not is_final or status not in STORED:
+        if not is_final or is_final is Finality.STORED or status not in STORED:
             return _response(status, body)
         return self._settle(status, body)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,19 @@ from apps.core.answers import request_id_of
 # given to `Render`.
 Create = Callable[[UUID], Any]
 
+
+class Finality(IntEnum):
+    """Whether an answer is the one for good; where only yes and no are known, a bool will do."""
+
+    NOT_YET = 0
+    FINAL = 1
+    STORED = 2  # for good, and stored already, by `services.store_answer` with the same content
+
+
 # Called after the commit, outside of any transaction, with what `create` returned (the resource's
 # id if that was None, or if this request takes over from one that died) and whether it takes over.
 # Returns the status, the body, and whether this is the answer for good; 202 never is.
-Render = Callable[[Any, bool], tuple[int, Mapping[str, Any], bool]]
+Render = Callable[[Any, bool], tuple[int, Mapping[str, Any], bool | Finality]]
 
 API_SCOPE = "api"
 

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from apps.core import db
 from apps.core.errors import CardError
+from apps.idempotency.types import Finality
 from apps.payments import public, selectors, services
 from apps.payments.models import Payment, Refund
 from apps.payments.states import FINAL
@@ -19,7 +20,7 @@ from apps.sagas import selectors as sagas_selectors
 from apps.sagas import services as sagas
 from apps.sagas import types as sagas_types
 
-Answer = tuple[int, dict[str, Any], bool]
+Answer = tuple[int, dict[str, Any], bool | Finality]
 
 _NO_ANSWER_YET = (Status.CREATED, Status.VALIDATED)
 _REFUSED = (Status.FAILED, Status.REJECTED)
@@ -72,7 +73,7 @@ def payment_answer(started: services.Started) -> Answer:
 def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
     """The answer that a payment's present state is.
 
-    `is_fresh`: the run has just let go of it at an answer point, so nothing is under way.
+    `is_fresh`: the run has just let go of it, and stored the answer if that is AUTHORIZED.
 
     :raises PaymentRefused: it failed or was rejected.
     """
@@ -80,10 +81,14 @@ def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
         raise _refusal(payment)
     if payment.status in _NO_ANSWER_YET:
         return 202, payment_body(payment), False
-    if is_fresh:
-        body = public.render_payment(payment)
-        return 201, {**body, "outcome": "known", "next_check_at": None}, True
-    return 201, payment_body(payment), True
+    if is_fresh and payment.status == Status.AUTHORIZED:
+        return 201, known(payment), Finality.STORED
+    return 201, payment_body(payment), Finality.FINAL
+
+
+def known(payment: Payment) -> dict[str, Any]:
+    """The body of a payment whose run has just reached its answer point: nothing is under way."""
+    return {**public.render_payment(payment), "outcome": "known", "next_check_at": None}
 
 
 def capture_answer(payment: Payment) -> Answer:

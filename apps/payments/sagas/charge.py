@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from apps.core import ids
-from apps.core.errors import CardError, DomainError
+from apps.core.errors import CardError
 from apps.core.money import from_minor, to_minor
 from apps.core.types import Actor
 from apps.gateways import services as gateways
@@ -20,17 +20,22 @@ from apps.gateways.types import (
     CaptureRequest,
     ConfirmRequest,
     CreateRequest,
-    InspectRequest,
     PaymentStatus,
     ProviderPayment,
-    Request,
     StrongAuthentication,
     VoidRequest,
-    freeze,
 )
-from apps.payments import fees, postings, records, selectors
+from apps.idempotency import services as idempotency
+from apps.payments import answers, fees, postings, records, selectors
 from apps.payments.models import Payment
-from apps.payments.sagas import refund
+from apps.payments.sagas import asking, refund
+from apps.payments.sagas.refusals import (
+    ActionTimedOut,
+    AuthorizationExpired,
+    AuthorizationLost,
+    Rejected,
+    Voided,
+)
 from apps.payments.types import CaptureMethod, Status
 from apps.risk import services as risk
 from apps.risk.types import Decision as RiskDecision
@@ -40,7 +45,6 @@ from apps.sagas.definition import (
     Decision,
     Local,
     Outcome,
-    Ready,
     Remote,
     Saga,
     Skip,
@@ -52,42 +56,7 @@ from apps.wallets import services as wallets
 ACTION_TIMEOUT = timedelta(hours=1)
 # We void before the provider does, so that the end of an authorization is our own doing.
 VOID_BEFORE_EXPIRY = timedelta(hours=1)
-SLOT_TAKEN = timedelta(seconds=1)
 SYSTEM: Actor = "system"
-# An order of the merchant that comes while these are under way is found by the commit after them.
-MOVES_NOTHING = (CreateRequest, ConfirmRequest, InspectRequest)
-
-
-class Rejected(DomainError):
-    """Risk said no."""
-
-    code, status = "payment_rejected", 402
-    says = "The payment was rejected."
-
-
-class Voided(DomainError):
-    """The merchant gave the payment up before it was captured."""
-
-    code = "void_requested"
-
-
-class AuthorizationExpired(DomainError):
-    """Nobody captured in time."""
-
-    code = "authorization_expired"
-
-
-class ActionTimedOut(CardError):
-    """The customer did not come back from 3-D Secure."""
-
-    code = "authentication_timed_out"
-    says = "The customer did not complete the authentication in time."
-
-
-class AuthorizationLost(DomainError):
-    """The provider no longer holds the authorization it gave us."""
-
-    code = "authorization_voided"
 
 
 # --- reserve, fraud check -------------------------------------------------------------------------
@@ -125,11 +94,11 @@ def authorize(context: Context) -> Decision:
         return _create(context)
     if "confirm" not in context.results:
         return _confirm(context)
-    told = _last_told(context)
+    told = asking.last_told(context)
     if told.status is PaymentStatus.AUTHORIZED:
         return Skip()
     if not context.answered:  # a nudge, or the time is up: ask what is true
-        return _inspect(context)
+        return asking.inspect(context)
     if told.status in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING):
         return _wait_for_customer(context, told)
     raise CardError(decline_code=told.decline_code or "card_declined")
@@ -138,7 +107,7 @@ def authorize(context: Context) -> Decision:
 def authorized(context: Context) -> None:
     """The provider holds the money for us: no posting, since nothing has moved."""
     payment: Payment = context.subject
-    told = _last_told(context)
+    told = asking.last_told(context)
     if payment.status == Status.REQUIRES_ACTION:
         payment.mark_action_completed()
         payment.next_action = None
@@ -155,11 +124,15 @@ def authorized(context: Context) -> None:
         payment.card = _card(told)
         _describe_method(payment, told)
     records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
+    # Whoever asked is answered with these bytes, also when somebody else answers.
+    idempotency.store_answer(
+        resource_id=payment.id, status=201, content=answers.known(payment), now=context.now
+    )
 
 
 def _create(context: Context) -> Decision:
     payment: Payment = context.subject
-    return _ready(
+    return asking.ready(
         context,
         CreateRequest(
             provider=payment.provider,
@@ -175,7 +148,7 @@ def _create(context: Context) -> Decision:
 def _confirm(context: Context) -> Decision:
     payment: Payment = context.subject
     sca = StrongAuthentication.REQUIRED if payment.sca else StrongAuthentication.OPTIONAL
-    return _ready(
+    return asking.ready(
         context,
         ConfirmRequest(
             provider=payment.provider,
@@ -246,7 +219,7 @@ def void(context: Context) -> Decision:
     tried = context.results.get("void")
     if tried is None:
         expired = (context.run.abort or {}).get("code") == AuthorizationExpired.code
-        return _ready(
+        return asking.ready(
             context,
             VoidRequest(
                 provider=payment.provider,
@@ -258,8 +231,8 @@ def void(context: Context) -> Decision:
     if tried.outcome is Outcome.SUCCEEDED:
         return Skip()
     if context.answered != "inspect":
-        return _inspect(context, reference)
-    told = _last_told(context)
+        return asking.inspect(context, reference)
+    told = asking.last_told(context)
     if told.status in (PaymentStatus.VOIDED, PaymentStatus.FAILED):
         return Skip()
     # Somebody captured behind our back: a person must look, and the run stays until one has.
@@ -272,7 +245,7 @@ def void(context: Context) -> Decision:
 def capture(context: Context) -> Decision:
     """Take the money: at once, or when the merchant orders it, or never (expiry voids it)."""
     payment: Payment = context.subject
-    if context.results and _last_told(context).status is PaymentStatus.CAPTURED:
+    if context.results and asking.last_told(context).status is PaymentStatus.CAPTURED:
         return Skip()
     if payment.void_requested_at is not None:
         raise Voided
@@ -282,7 +255,7 @@ def capture(context: Context) -> Decision:
     if payment.capture_method == CaptureMethod.AUTOMATIC:
         ordered = payment.amount_authorized
     if ordered is not None:
-        return _ready(
+        return asking.ready(
             context,
             CaptureRequest(
                 provider=payment.provider,
@@ -299,10 +272,10 @@ def _wait_for_capture(context: Context) -> Decision:
     """Until the merchant decides. A nudge without an order means that the provider has news."""
     payment: Payment = context.subject
     if context.answered == "inspect":
-        if _last_told(context).status is not PaymentStatus.AUTHORIZED:
+        if asking.last_told(context).status is not PaymentStatus.AUTHORIZED:
             raise AuthorizationLost
     elif context.waited_for and not _is_expired(payment, context.now):
-        return _inspect(context)
+        return asking.inspect(context)
     if _is_expired(payment, context.now):
         raise AuthorizationExpired
     return Wait(_expiry(payment), "capture")
@@ -311,7 +284,7 @@ def _wait_for_capture(context: Context) -> Decision:
 def captured(context: Context) -> None:
     """The point of no return: the money is with the provider, and in our books."""
     payment: Payment = context.subject
-    told = _last_told(context)
+    told = asking.last_told(context)
     payment.mark_captured()
     payment.charge_reference = told.capture_reference
     payment.amount_captured = from_minor(told.amount_captured_minor, payment.currency).amount
@@ -343,6 +316,7 @@ def confirm(context: Context) -> None:
 def close(context: Context, abort: Abort) -> None:
     """Everything is undone: say how the payment ended."""
     payment: Payment = context.subject
+    idempotency.let_expire(resource_id=payment.id, now=context.now)
     if payment.is_captured:  # the compensation's refund has made the headline already
         return
     payment.next_action = None
@@ -361,35 +335,6 @@ def close(context: Context, abort: Abort) -> None:
 
 
 # --- small things ---------------------------------------------------------------------------------
-
-
-def _ready(context: Context, request: Request) -> Decision:
-    """Promise a call, unless the payment's one slot for an open call is taken: then wait for it."""
-    payment: Payment = context.subject
-    if context.waited_for and selectors.has_open_call(payment):
-        return Wait(context.now + SLOT_TAKEN, "another_call")
-    if not isinstance(request, MOVES_NOTHING):
-        records.require_unchanged(payment)
-    return Ready(str(request.operation), freeze(request))
-
-
-def _inspect(context: Context, reference: str = "") -> Decision:
-    payment: Payment = context.subject
-    reference = reference or payment.provider_reference
-    return _ready(
-        context,
-        InspectRequest(
-            provider=payment.provider, payment_id=payment.id, provider_reference=reference
-        ),
-    )
-
-
-def _last_told(context: Context) -> ProviderPayment:
-    """What the provider said last about its object, in this step."""
-    for name in ("capture", "inspect", "confirm"):
-        if name in context.results and context.results[name].result:
-            return ProviderPayment.from_json(context.results[name].result)
-    raise RuntimeError("the provider has told nothing yet")
 
 
 def _expiry(payment: Payment) -> datetime:

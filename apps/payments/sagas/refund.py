@@ -22,6 +22,7 @@ from apps.gateways.types import (
     Request,
     freeze,
 )
+from apps.idempotency import services as idempotency
 from apps.payments import postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.types import RefundStatus as Status
@@ -75,12 +76,14 @@ def send(context: Context) -> Decision:
 
 def sent(context: Context) -> None:
     refund: Refund = context.subject
+    idempotency.let_expire(resource_id=refund.id, now=context.now)
     _confirm(refund.payment, refund, _last_told(context), context.now)
 
 
 def failed(context: Context, abort: Abort) -> None:
     """The money goes back where it came from, and the budget is free again."""
     refund: Refund = context.subject
+    idempotency.let_expire(resource_id=refund.id, now=context.now)
     _fail(refund.payment, refund, abort.decline_code or abort.code, context.now)
 
 

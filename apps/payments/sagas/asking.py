@@ -1,0 +1,50 @@
+"""How a step of the charge asks the provider, and what it was told last."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from apps.gateways.types import (
+    ConfirmRequest,
+    CreateRequest,
+    InspectRequest,
+    ProviderPayment,
+    Request,
+    freeze,
+)
+from apps.payments import records, selectors
+from apps.payments.models import Payment
+from apps.sagas.definition import Context, Decision, Ready, Wait
+
+SLOT_TAKEN = timedelta(seconds=1)
+# An order of the merchant that comes while these are under way is found by the commit after them.
+MOVES_NOTHING = (CreateRequest, ConfirmRequest, InspectRequest)
+
+
+def ready(context: Context, request: Request) -> Decision:
+    """Promise a call, unless the payment's one slot for an open call is taken: then wait for it."""
+    payment: Payment = context.subject
+    if context.waited_for and selectors.has_open_call(payment):
+        return Wait(context.now + SLOT_TAKEN, "another_call")
+    if not isinstance(request, MOVES_NOTHING):
+        records.require_unchanged(payment)
+    return Ready(str(request.operation), freeze(request))
+
+
+def inspect(context: Context, reference: str = "") -> Decision:
+    payment: Payment = context.subject
+    reference = reference or payment.provider_reference
+    return ready(
+        context,
+        InspectRequest(
+            provider=payment.provider, payment_id=payment.id, provider_reference=reference
+        ),
+    )
+
+
+def last_told(context: Context) -> ProviderPayment:
+    """What the provider said last about its object, in this step."""
+    for name in ("capture", "inspect", "confirm"):
+        if name in context.results and context.results[name].result:
+            return ProviderPayment.from_json(context.results[name].result)
+    raise RuntimeError("the provider has told nothing yet")
