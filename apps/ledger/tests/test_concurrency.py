@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.core.ids import new_id
 from apps.ledger import services as ledger
 from apps.ledger.tests.books import (
+    NOON,
     at_once,
     balance,
     counted,
@@ -16,6 +17,7 @@ from apps.ledger.tests.books import (
     posting,
     violations,
 )
+from apps.ledger.types import Posting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +63,20 @@ class TestOneRow:
         outcomes(results)
         left = balance(book, wallet)
         assert 0 <= left < 30
+        assert violations() == []
+
+    def test_batches_of_guarded_payouts_share_what_is_payable(self, book):
+        """No CHECK stands behind a guarded line: the lock before the look is all there is."""
+        post(book, "debit merchant:pending 100\n credit merchant:payable 100")
+        payout = posting("debit merchant:payable 30 guarded\n credit payout:in_transit 30").lines
+
+        def batch():
+            post_many(book, [Posting(f"payout {new_id()}", "payout", payout, NOON)])
+
+        results = at_once([batch] * 20)
+
+        assert outcomes(results) == 3
+        assert balance(book, "merchant:payable") == 10
         assert violations() == []
 
 
