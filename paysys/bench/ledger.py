@@ -289,8 +289,8 @@ def balance_reads(owner: Fleet) -> dict[str, Any]:
     (_,) = owner.call("fill_account", entries=ENTRIES)
     (full,) = owner.call("read_without_checkpoints")
     found: dict[str, Any] = {"all entries": full}
-    (taken,) = owner.call("take_checkpoint")
-    assert taken, "a checkpoint: nothing else is at work here"
+    while not owner.call("take_checkpoint")[0]:  # a vacuum may still be at work
+        time.sleep(0.1)
     before = 0
     for tail in TAILS:
         owner.call("post_tail", count=tail - before)

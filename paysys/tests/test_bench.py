@@ -1,0 +1,99 @@
+"""The benchmark's own bookkeeping, and that what it measures is real: its books are clean."""
+
+import io
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.ledger.tests.books import query, violations
+from paysys.bench import harness, ledger
+from paysys.management.commands import bench
+
+
+class TestHarness:
+    def test_a_ratio_is_the_median_of_neighbours_in_one_round(self):
+        assert harness.ratio([100, 10, 300], [50, 10, 100]) == 2
+
+    def test_percentiles_are_nearest_ranks(self):
+        assert harness.percentiles(range(101), 50, 95, 99) == {"p50": 50, "p95": 95, "p99": 99}
+        assert harness.percentiles([7], 50, 99) == {"p50": 7, "p99": 7}
+
+    def test_every_case_runs_in_every_round_and_the_first_round_does_not_count(self):
+        calls = []
+
+        def case(name):
+            return lambda: calls.append(name) or {"per_second": float(len(calls))}
+
+        measured = harness.interleaved(2, {"a": case("a"), "b": case("b")}, out=io.StringIO())
+
+        assert calls == ["a", "b"] * 3
+        assert measured == {"a": {"per_second": [3, 5]}, "b": {"per_second": [4, 6]}}
+
+    def test_the_table_says_what_missed_its_floor(self):
+        text = harness.table(
+            "T",
+            [
+                harness.Row("fast", 1.2, "×", floor=1.1),
+                harness.Row("slow", 0.5, "×", floor=0.6, note="why"),
+                harness.Row("long", 1234.5, "µs", ceiling=130),
+            ],
+        )
+        assert "fast   1.20 ×   ≥ 1.1  ok" in text
+        assert "slow  0.500 ×   ≥ 0.6  MISSED  why" in text
+        assert "long  1,234 µs  ≤ 130  MISSED" in text
+
+    def test_writes_json(self, tmp_path):
+        harness.write_json(tmp_path / "new" / "b.json", {"single_ratio": {"1": 1.5}})
+        assert json.loads((tmp_path / "new" / "b.json").read_text()) == {"single_ratio": {"1": 1.5}}
+
+    def test_a_worker_that_dies_is_an_error(self):
+        environment = {"DJANGO_SETTINGS_MODULE": "no.such.settings"}
+        with (
+            harness.Fleet("paysys.bench.ledger:Worker", 1, environment) as fleet,
+            pytest.raises((harness.BenchFailed, BrokenPipeError)),
+        ):
+            fleet.call("peak_memory")
+
+
+class TestCommand:
+    def test_knows_the_benchmarks_there_are(self):
+        assert "ledger" in bench.names()
+        assert not bench.HARNESS & set(bench.names())
+
+    def test_refuses_another(self):
+        with pytest.raises(CommandError, match="invalid choice"):
+            call_command("bench", "nothing")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLedgerWorker:
+    def test_does_real_postings_and_its_books_are_clean(self, monkeypatch):
+        monkeypatch.setattr(ledger, "WALLETS", 40)
+        monkeypatch.setattr(ledger, "MERCHANTS", 4)
+        worker = ledger.Worker()
+        worker.fill()
+        for options in ({}, {"entries": 6}, {"hot": True}):
+            done = worker.post(seconds=0.02, **options)
+            assert done["per_second"] > 0
+            assert done["client_cpu_us"] > 0
+        assert worker.post_batches(seconds=0.02, size=3)["p50"] > 0
+
+        kinds = query("SELECT kind, count(*) > 0 FROM ledger_transaction GROUP BY kind")
+        assert dict(kinds) == {"top_up": True, "payment": True}
+        assert violations() == []
+
+    def test_reads_a_long_account_by_its_checkpoint(self, monkeypatch):
+        worker = ledger.Worker()
+        worker.fill_account(3_000)
+        while not worker.take_checkpoint():
+            pass  # other workers of the suite write in this server
+        worker.post_tail(5)
+
+        assert worker.read(3)["p50"] > 0
+        number = query(
+            "SELECT count(*) FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id"
+            " WHERE a.code = 'merchant:pending'"
+        )
+        assert number == [(3_006,)]
+        assert violations() == []
