@@ -1,5 +1,6 @@
 """The processes of the whole system: started in order, watched, stopped within five seconds."""
 
+import hashlib
 import http.client
 import os
 import signal
@@ -61,7 +62,6 @@ class Stack:
         for log in self._plan.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))  # of the start before, kept once
         self._start_services()
-        self._prepare()
         self._start_ours()
         self._wait_until_ready()
 
@@ -110,18 +110,28 @@ class Stack:
             self._say("Redis: embedded")
         self.environment = self._plan.environment(database=database, owner=owner, redis=redis_url)
 
-    def _prepare(self) -> None:
-        """Tables, static files and the demo; the simulator starts meanwhile."""
+    def _start_ours(self) -> None:
+        """Tables and static files, while the simulator starts; the demo, while the rest does."""
         manage = (sys.executable, str(CHECKOUT / "manage.py"))
         self._simulator = self._spawn(
             "simulator", [*manage, "simulator", *self._simulator_options()]
         )
-        static = self._step("static files", [*manage, "collectstatic", "--noinput", "-v", "0"])
+        stamp_file, stamp = self._plan.data / "static" / ".stamp", _static_stamp()
+        static = None
+        if not stamp_file.exists() or stamp_file.read_text() != stamp:
+            collect = [*manage, "collectstatic", "--noinput", "-v", "0"]
+            static = self._step("static files", collect)
         migrate = self._step("migrate", [*manage, "migrate", "--noinput", "-v", "0"])
         self._finish("migrate", migrate)
+        if static is not None:
+            # Before the web process starts: it looks once what files there are.
+            self._finish("static files", static)
+            stamp_file.write_text(stamp)
         facts = self._plan.data / "seed.json"
         demo = self._step("demo", [*manage, "demo", "--facts", str(facts)])
-        self._finish("static files", static)
+        schedule = str(self._plan.data / "beat-schedule")
+        for role in ("web", "worker", "beat"):
+            self._workers[role] = self._spawn(role, serve.command(role, schedule=schedule))
         self._finish("demo", demo)
 
     def _simulator_options(self) -> list[str]:
@@ -132,11 +142,6 @@ class Stack:
             *("--webhook-url", f"{plan.web_url}/webhooks/stripe"),
             *("--webhook-secret", plan.secrets["STRIPE_WEBHOOK_SECRETS"].split(",")[0]),
         ]
-
-    def _start_ours(self) -> None:
-        schedule = str(self._plan.data / "beat-schedule")
-        for role in ("web", "worker", "beat"):
-            self._workers[role] = self._spawn(role, serve.command(role, schedule=schedule))
 
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -222,6 +227,16 @@ class Stack:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
+
+
+def _static_stamp() -> str:
+    """What the collected static files depend on: the packages, and our own folder."""
+    parts = [(CHECKOUT / "requirements.txt").read_text(), str(CHECKOUT)]
+    for top, _, names in sorted(os.walk(CHECKOUT / "static")):
+        for name in sorted(names):
+            found = Path(top, name).stat()
+            parts.append(f"{top}/{name} {found.st_size} {found.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _end_together(children: list[processes.Child], seconds: float) -> None:
