@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -40,20 +41,24 @@ def is_gone(pid):
 
 @pytest.fixture
 def start(tmp_path):
-    started = []
+    started, grandchildren = [], []
 
     def start_script(script):
         child = subprocess.Popen(
             [sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE
         )
         started.append(child)
-        return child, int(child.stdout.readline())
+        grandchildren.append(psutil.Process(int(child.stdout.readline())))
+        return child, grandchildren[-1].pid
 
     yield start_script
     for child in started:
         child.kill()
         child.wait()
         child.stdout.close()
+    for grandchild in grandchildren:
+        with suppress(psutil.NoSuchProcess):
+            grandchild.kill()
 
 
 class TestSpawn:
