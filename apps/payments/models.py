@@ -8,7 +8,7 @@ trigger of legal moves, the money-out budget) hold whatever the code does.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -50,7 +50,31 @@ def headline_of(
     return Status.SETTLED if is_settled else Status.CAPTURED
 
 
-class Payment(models.Model):
+class _Remembering(models.Model):
+    """Knows what its row held when it was read or last written, so that only changes are sent.
+
+    Values are replaced, never changed in place.
+    """
+
+    class Meta:
+        abstract = True
+
+    kept: dict[str, Any] = {}
+
+    @classmethod
+    def from_db(cls, *facts: Any, **options: Any) -> Self:
+        row = super().from_db(*facts, **options)
+        row.remember()
+        return row
+
+    def remember(self) -> None:
+        """Note that the row now holds what this object says."""
+        self.kept = {
+            k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "kept"
+        }
+
+
+class Payment(_Remembering):
     """One payment. Amounts are in `currency`, whole in its minor unit."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -161,7 +185,6 @@ class Payment(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["book_id", "status", "-id"], name="payments_payment_by_status"),
             models.Index(fields=["book_id", "-id"], name="payments_payment_newest"),
         ]
 
@@ -231,7 +254,7 @@ class Payment(models.Model):
         )
 
 
-class Refund(models.Model):
+class Refund(_Remembering):
     """Money on its way back: reserved when asked for, confirmed when the provider says so."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -289,7 +312,7 @@ class Refund(models.Model):
     def mark_failed(self) -> None: ...
 
 
-class SettlementLine(models.Model):
+class SettlementLine(_Remembering):
     """One line of a provider's statement that has been booked; append-only, once per line."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -51,7 +51,7 @@ class _Table:
         self.columns: list[str] = [field.attname for field in fields]
         self.json = {field.attname for field in fields if isinstance(field, JSONField)}
         self.changing = [name for name in self.columns if name not in fixed]
-        table = model._meta.db_table
+        self.table = table = model._meta.db_table
         self.given = [name for name in self.columns if name not in fresh]
         marks = ", ".join(self._mark(name) for name in self.given)
         constants = "".join(f", {literal}" for literal in fresh.values())
@@ -59,16 +59,27 @@ class _Table:
             f"INSERT INTO {table} ({', '.join((*self.given, *fresh))}) "  # noqa: S608
             f"VALUES ({marks}{constants})"
         )
-        sets = ", ".join(f"{name} = {self._mark(name)}" for name in self.changing)
-        self.update = (
-            f"UPDATE {table} SET {sets}, version = core_same(version, %s, %s) + 1 "  # noqa: S608
-            "WHERE id = %s AND book_id = %s"
+
+    def write_new(self, row: Any) -> None:
+        db.write(self.insert, self._values(row, self.given))
+        row.remember()
+
+    def write_changes(self, row: Any, *, stale: str) -> None:
+        """Write the columns that differ from what the row held, under its version."""
+        changed = [name for name in self.changing if getattr(row, name) != row.kept.get(name)]
+        sets = "".join(f"{name} = {self._mark(name)}, " for name in changed)
+        db.write(
+            f"UPDATE {self.table} SET {sets}version = core_same(version, %s, %s) + 1 "  # noqa: S608
+            "WHERE id = %s AND book_id = %s",
+            (*self._values(row, changed), row.version, stale, row.id, row.book_id),
         )
+        row.version += 1
+        row.remember()
 
     def _mark(self, name: str) -> str:
         return "%s::jsonb" if name in self.json else "%s"
 
-    def values(self, row: Any, names: Sequence[str]) -> list[Any]:
+    def _values(self, row: Any, names: Sequence[str]) -> list[Any]:
         return [self._value(name, getattr(row, name)) for name in names]
 
     def _value(self, name: str, value: Any) -> Any:
@@ -95,7 +106,7 @@ _LINE = _Table(SettlementLine, set())
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
     """Add a payment to the caller's transaction: created, and validated in the same commit."""
     payment.mark_validated()
-    db.write(_PAYMENT.insert, _PAYMENT.values(payment, _PAYMENT.given))
+    _PAYMENT.write_new(payment)
     _tell_payment(payment, event="payment.created", actor=actor, now=now)
 
 
@@ -105,14 +116,7 @@ def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -
     :raises db.GuardFailed: (when sent) the payment has changed since it was read.
     """
     payment.updated_at = now
-    db.write(
-        _PAYMENT.update,
-        (
-            *_PAYMENT.values(payment, _PAYMENT.changing),
-            *(payment.version, STALE, payment.id, payment.book_id),
-        ),
-    )
-    payment.version += 1
+    _PAYMENT.write_changes(payment, stale=STALE)
     _tell_payment(payment, event=event, actor=actor, now=now)
 
 
@@ -141,7 +145,7 @@ def require_unchanged(payment: Payment) -> None:
 
 def insert_refund(refund: Refund, *, actor: Actor, now: datetime) -> None:
     """Add a refund to the caller's transaction."""
-    db.write(_REFUND.insert, _REFUND.values(refund, _REFUND.given))
+    _REFUND.write_new(refund)
     _tell_refund(refund, event="refund.created", actor=actor, now=now)
 
 
@@ -151,14 +155,7 @@ def save_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> N
     :raises db.GuardFailed: (when sent) the refund has changed since it was read.
     """
     refund.updated_at = now
-    db.write(
-        _REFUND.update,
-        (
-            *_REFUND.values(refund, _REFUND.changing),
-            *(refund.version, STALE_REFUND, refund.id, refund.book_id),
-        ),
-    )
-    refund.version += 1
+    _REFUND.write_changes(refund, stale=STALE_REFUND)
     _tell_refund(refund, event=event, actor=actor, now=now)
 
 
@@ -178,7 +175,7 @@ def insert_settlement_line(
         provider_fee=provider_fee.amount,
         created_at=now,
     )
-    db.write(_LINE.insert, _LINE.values(row, _LINE.given))
+    _LINE.write_new(row)
 
 
 def _tell_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:

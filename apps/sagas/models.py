@@ -66,6 +66,24 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"{self.saga} {self.status} at {self.current_step or 'the end'}"
 
+    # What the row holds of the columns that rarely change, as far as this object knows.
+    _written: tuple[object, ...] | None = None
+
+    def remember(self) -> None:
+        """Note that the row now holds what this object says."""
+        self._written = self._rarely_changing()
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether only the position, the results and the lease have to be written."""
+        return self._written == self._rarely_changing()
+
+    def _rarely_changing(self) -> tuple[object, ...]:
+        return (
+            *(self.status, self.waiting_for, self.attempts, self.look_ups, self.generation),
+            *(self.abort, self.last_error),
+        )
+
     @property
     def is_open(self) -> bool:
         """Whether the run has still to be moved, by us or by a person."""

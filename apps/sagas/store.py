@@ -46,6 +46,14 @@ SET current_step = %s, completed_steps = %s::varchar[], status = %s, waiting_for
 WHERE id = %s AND book_id = %s
 """
 
+# The same, for the commits between two calls, where little of it changes.
+_HOLD = """
+UPDATE sagas_run
+SET current_step = %s, completed_steps = %s::varchar[], results = %s::jsonb, updated_at = %s,
+    lease_until = clock_timestamp() + make_interval(secs => %s), fence = core_same(fence, %s, %s)
+WHERE id = %s AND book_id = %s
+"""
+
 LEASE_LOST = "sagas: the lease was lost"
 
 
@@ -70,6 +78,7 @@ def insert(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run
             *(now, LEASE_SECONDS, now, now),
         ),
     )
+    run.remember()
     return run
 
 
@@ -89,6 +98,12 @@ def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
 
     :raises db.GuardFailed: (when sent) somebody else has the lease now.
     """
+    results = json.dumps(run.results, separators=(",", ":"))
+    guard = (run.fence, LEASE_LOST, run.id, run.book_id)
+    if hold_seconds is not None and run.is_unchanged:
+        position = (run.current_step, run.completed_steps, results, now, hold_seconds)
+        db.write(_HOLD, (*position, *guard))
+        return
     if run.status in (*ENDED, Status.NEEDS_ATTENTION):
         run.next_run_at = None
     due, nudged_due = run.next_run_at, run.next_run_at and now
@@ -97,10 +112,11 @@ def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
         (
             *(run.current_step, run.completed_steps, run.status, run.waiting_for),
             *(run.attempts, run.look_ups, run.generation, run.nudges, due, nudged_due, due),
-            *(hold_seconds, json.dumps(run.results), json.dumps(run.abort) if run.abort else None),
-            *(_plain(run.last_error)[:300], now, run.fence, LEASE_LOST, run.id, run.book_id),
+            *(hold_seconds, results, json.dumps(run.abort) if run.abort else None),
+            *(_plain(run.last_error)[:300], now, *guard),
         ),
     )
+    run.remember()
 
 
 def nudge(*, run_id: UUID, now: datetime) -> None:

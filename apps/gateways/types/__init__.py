@@ -217,6 +217,14 @@ def thaw(frozen: dict[str, Any]) -> Request:
 # --- results -----------------------------------------------------------------------------------
 
 
+def _without_nothing(found: dict[str, Any]) -> dict[str, Any]:
+    """The same without what was not told: it is kept in two rows and read back as the default."""
+    told = {name: value for name, value in found.items() if value or name == "amount_minor"}
+    if "card" in told:
+        told["card"] = {name: value for name, value in told["card"].items() if value}
+    return told
+
+
 class PaymentStatus(StrEnum):
     CREATED = "created"  # exists, moves no money
     REQUIRES_ACTION = "requires_action"  # the customer is asked: 3-D Secure, a redirect
@@ -270,7 +278,7 @@ class ProviderPayment:
     void_reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "status": str(self.status)}
+        return _without_nothing({**asdict(self), "status": str(self.status)})
 
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderPayment:
@@ -296,7 +304,7 @@ class ProviderRefund:
     provider_code: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "status": str(self.status)}
+        return _without_nothing({**asdict(self), "status": str(self.status)})
 
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderRefund:

@@ -188,9 +188,6 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "payments_payment",
                 "indexes": [
-                    models.Index(
-                        fields=["book_id", "status", "-id"], name="payments_payment_by_status"
-                    ),
                     models.Index(fields=["book_id", "-id"], name="payments_payment_newest"),
                 ],
                 "constraints": [
