@@ -98,10 +98,8 @@ db.ERRORS.update(
     }
 )
 
-_POST = (
-    "SELECT ledger_post(%s::uuid, %s::uuid, %s, %s, %s::timestamptz, %s::bytea,"
-    " %s::text[], %s::text[], %s::numeric[], %s::int[])"
-)
+# No casts: there is one function of each name, and every cast would be looked up at every call.
+_POST = "SELECT ledger_post(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _POST_MANY = (
     "SELECT ledger_post_many(%s::uuid, %s::uuid[], %s::text[], %s::text[], %s::timestamptz[],"
     " %s::bytea[], %s::text[], %s::text[], %s::int[], %s::smallint[], %s::int[], %s::numeric[],"
