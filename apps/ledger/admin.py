@@ -14,10 +14,19 @@ from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin
 from apps.ledger import selectors
-from apps.ledger.models import LedgerAccount, LedgerBook, LedgerDay, LedgerEntry, LedgerTransaction
+from apps.ledger.models import (
+    LedgerAccount,
+    LedgerBook,
+    LedgerCheckpoint,
+    LedgerClosing,
+    LedgerDay,
+    LedgerEntry,
+    LedgerHorizon,
+    LedgerTransaction,
+)
 from apps.ledger.types import EntryType
 
-LATEST = 50
+LATEST, FEW = 50, 10
 
 
 def _money(amount: Decimal | None, currency: str) -> str:
@@ -34,7 +43,7 @@ def _link(label: str, name: str, key: object) -> SafeString:
     )
 
 
-def _entries_table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
+def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> SafeString:
     if not rows:
         return format_html("<p>{}</p>", "None.")
     return format_html(
@@ -62,6 +71,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
     fields = (
         *("id", "book_id", "code", "currency", "account_type", "normal_side"),
         *("lowest", "current_balance", "created_at", "latest_entries"),
+        *("latest_checkpoints", "closing_balances"),
     )
     readonly_fields = fields
 
@@ -87,7 +97,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
             .select_related("transaction")
             .order_by("-created_at", "-transaction_id", "-line")[:LATEST]
         )
-        return _entries_table(
+        return _table(
             ("recorded", "reference", "kind", "debit", "credit"),
             [
                 (
@@ -98,6 +108,25 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
                 )
                 for entry in entries
             ],
+        )
+
+    @admin.display(description="latest checkpoints")
+    def latest_checkpoints(self, account: LedgerAccount) -> SafeString:
+        found = LedgerCheckpoint.objects.filter(account_id=account.id).order_by("-upto")[:FEW]
+        return _table(
+            ("everything up to", "balance"),
+            [
+                (f"{row.upto:%Y-%m-%d %H:%M:%S}", _money(row.balance, account.currency))
+                for row in found
+            ],
+        )
+
+    @admin.display(description="latest closing balances")
+    def closing_balances(self, account: LedgerAccount) -> SafeString:
+        found = LedgerClosing.objects.filter(account_id=account.id).order_by("-day")[:FEW]
+        return _table(
+            ("day", "balance"),
+            [(str(row.day), _money(row.balance, account.currency)) for row in found],
         )
 
 
@@ -124,7 +153,7 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
     @admin.display(description="entries")
     def lines(self, transaction: LedgerTransaction) -> SafeString:
         entries = transaction.entries.select_related("account").order_by("line")
-        return _entries_table(
+        return _table(
             ("line", "account", "debit", "credit"),
             [
                 (
@@ -148,3 +177,11 @@ class LedgerDayAdmin(ReadOnlyAdmin):
     list_display = ("day", "book_id", "status", "closing_at", "closed_at")
     list_filter = ("status",)
     search_fields = ("book_id__exact",)
+
+
+@admin.register(LedgerHorizon)
+class LedgerHorizonAdmin(ReadOnlyAdmin):
+    """How far the books are settled; an old newest one means a transaction that never ends."""
+
+    list_display = ("taken_at", "xid")
+    ordering = ("-taken_at",)

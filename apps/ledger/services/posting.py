@@ -124,7 +124,9 @@ def post(
     lines books nothing again; `occurred_at` is then the first one's.
     Transaction: joins the caller's unit or `atomic()` block. Inside a unit the errors marked * are
     raised when the unit is sent. Row accounts stay locked, in the order of their codes, until the
-    commit; other accounts are never locked.
+    commit; other accounts are never locked. Several postings of one transaction lock one after the
+    other, so two such transactions can meet in a deadlock (40P01), which is retried as a whole;
+    `post_many` locks all rows of a batch at once.
 
     :raises Unbalanced: debits and credits differ in some currency.
     :raises UnknownAccount: a code that is not of the chart.

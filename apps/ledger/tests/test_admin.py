@@ -12,7 +12,7 @@ from apps.ledger.tests.books import reverse as reverse_posting
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["ledgeraccount", "ledgertransaction", "ledgerbook", "ledgerday"]
+PAGES = ["ledgeraccount", "ledgertransaction", "ledgerbook", "ledgerday", "ledgerhorizon"]
 
 
 @pytest.fixture
