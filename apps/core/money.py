@@ -8,7 +8,7 @@ every currency: no ISO exponent is larger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -100,16 +100,20 @@ def from_minor(amount: int, currency: str) -> Money:
     return Money(Decimal(f"{amount}E-{exponent(currency)}"), currency)
 
 
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
 def to_minor(money: Money) -> int:
     """The amount in minor units.
 
     :raises NotWhole: it has more decimals than its currency.
     """
     code = money.currency.code
-    scaled = Fraction(money.amount) * 10 ** exponent(code)
-    if scaled.denominator != 1:
+    scaled = money.amount.scaleb(exponent(code), _EXACT)
+    whole = int(scaled)
+    if whole != scaled:
         raise NotWhole(f"{money.amount} {code} is not a whole number of minor units")
-    return scaled.numerator
+    return whole
 
 
 def round_half_up(amount: Decimal | Fraction | int, currency: str) -> Money:

@@ -132,7 +132,9 @@ def create_payment(
         **fees.freeze(quote),
     )
     records.insert_payment(payment, actor=actor, now=now)
-    run = sagas.start(saga="charge", book_id=book_id, subject_id=payment_id, now=now)
+    run = sagas.start(
+        saga="charge", book_id=book_id, subject_id=payment_id, now=now, subject=payment
+    )
     return Started(payment, run)
 
 

@@ -12,7 +12,6 @@ anything else (a bug, the database away): nobody knows, so retry later, and neve
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +23,7 @@ from django.db import DatabaseError, connection
 
 from apps.core import clock, db
 from apps.core.errors import DomainError
-from apps.sagas import selectors, store
+from apps.sagas import patience, selectors, store
 from apps.sagas.definition import (
     Abort,
     Call,
@@ -45,16 +44,10 @@ from apps.sagas.types import Status
 
 log = structlog.get_logger(__name__)
 
-# When to ask again how a call ended: seconds after each answer that could not tell.
-LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
-RETRY_LIMIT = 12
-STALE_LIMIT = 5
 SAFETY_SECONDS = 10.0
 
 # Set when the process is asked to stop: turns end at their next commit and hand their runs over.
 stopping = threading.Event()
-# Serialization failure, deadlock, and a unique key that somebody else took first.
-STALE_SQLSTATES = ("40001", "40P01", "23505")
 
 
 class _Next(Enum):
@@ -72,16 +65,37 @@ class Turn:
         self.until_answer = until_answer
         self.subject = subject
         self.fresh = subject is not None
-        self.intent: Intent | None = None
+        self.intent: Intent | None = run.opening
         self.careful = False  # one step a commit, so that an error is known to be that step's
         self.called = False
         self.answered = ""  # the call whose answer this turn brought
 
+    def begin(self, now: datetime) -> None:
+        """Add the run to the commit of whoever starts it, moved up to its first call.
+
+        A step that refuses leaves it at its first step, where the next turn meets the refusal and
+        undoes; so a step before the first call refuses before it changes the subject.
+        """
+        try:
+            with db.unit():
+                following = self._decide(now)
+        except DomainError:
+            self.run = store.new(
+                saga=self.saga, book_id=self.run.book_id, subject_id=self.run.subject_id, now=now
+            )
+            following = _Next.COMMIT
+        hold = None if following is _Next.PAUSE else self._hold_seconds()
+        store.insert(self.run, hold_seconds=hold)
+        self.run.opening, self.run.is_resting = self.intent, following is _Next.PAUSE
+
     def go(self) -> Run:
         """Work until the run has ended, waits, or (`until_answer`) has reached its answer point."""
         try:
-            if not self.fresh:
-                self._read()
+            if self.fresh:
+                if not self.run.is_resting:
+                    self._work(self._send() if self.intent else None)
+                return self.run
+            self._read()
             self._work(self._look_up_or_resend() if self.intent else None)
         except Exception as error:  # noqa: BLE001  a bug or an unknown: retry, never undo
             self._retry_later(error)
@@ -96,7 +110,7 @@ class Turn:
                 following = self._commit(observation)
             except (db.GuardFailed, DatabaseError) as error:
                 stale += 1
-                if not _is_stale(error) or stale > STALE_LIMIT:
+                if not patience.is_stale(error) or stale > patience.STALE_LIMIT:
                     raise
                 if not self._reread(intent, observation):
                     return
@@ -114,7 +128,7 @@ class Turn:
         self.run.attempts, self.run.last_error = 0, ""
         with db.unit():
             if observation is not None and not self._record(observation, now):
-                return self._pause(now, _look_up_delay(self.run.look_ups))
+                return self._pause(now, patience.look_up_delay(self.run.look_ups))
             if observation is not None and self.careful:
                 following = _Next.COMMIT
             elif stopping.is_set():
@@ -339,9 +353,9 @@ class Turn:
         run = self.run = selectors.get(self.run.id)
         if run.fence == fence:
             run.attempts += 1
-            run.last_error = f"{type(error).__name__}: {error}"
-            run.next_run_at = now + timedelta(seconds=_retry_delay(run.attempts))
-            if run.attempts >= RETRY_LIMIT:
+            run.last_error = f"{type(error).__name__}: {patience.first_line(error)}"
+            run.next_run_at = now + timedelta(seconds=patience.retry_delay(run.attempts))
+            if run.attempts >= patience.RETRY_LIMIT:
                 run.status = Status.NEEDS_ATTENTION
             with db.unit():
                 store.save(run, now=now, hold_seconds=None)
@@ -374,18 +388,3 @@ class Turn:
         if self.intent is None:
             return store.LEASE_SECONDS
         return self._call(self.intent).timeout_seconds + SAFETY_SECONDS
-
-
-def _is_stale(error: Exception) -> bool:
-    if isinstance(error, db.GuardFailed):
-        return True
-    return getattr(error.__cause__, "sqlstate", None) in STALE_SQLSTATES
-
-
-def _look_up_delay(attempts: int) -> float:
-    return LOOK_UP_AFTER[min(attempts, len(LOOK_UP_AFTER)) - 1]
-
-
-def _retry_delay(attempts: int) -> float:
-    """Full jitter, so that runs which failed together do not come back together."""
-    return random.uniform(0.5, 1.0) * min(2.0**attempts, 300.0)  # noqa: S311

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.core.ids import new_id
+from apps.sagas.definition import Intent
 from apps.sagas.types import OPEN, Status
 
 
@@ -65,6 +66,10 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.saga} {self.status} at {self.current_step or 'the end'}"
+
+    # Of a run that this process has begun: the call that is promised, and whether it rests already.
+    opening: Intent | None = None
+    is_resting = False
 
     # What the row holds of the columns that rarely change, as far as this object knows.
     _written: tuple[object, ...] | None = None

@@ -24,8 +24,11 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
+def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime, subject: Any = None) -> Run:
     """Add a run of the newest definition of `saga` to the caller's transaction.
+
+    With `subject` (and a `db.unit` around it) everything up to the first call is done in that very
+    commit, the call's intent included: one commit fewer until somebody is answered.
 
     The run is leased to the caller, who moves it after the commit (`drive`, `advance_started`) or
     lets go of it (`hand_over`); if it does neither, the sweeper finds the run when the lease ends.
@@ -33,7 +36,14 @@ def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
     Transaction: joins the caller's (`db.unit` or `atomic`).
     """
     assert db.is_open(), "a run starts together with its subject"
-    return store.insert(saga=definition.find(saga), book_id=book_id, subject_id=subject_id, now=now)
+    found = definition.find(saga)
+    run = store.new(saga=found, book_id=book_id, subject_id=subject_id, now=now)
+    if subject is None:
+        store.insert(run, hold_seconds=store.LEASE_SECONDS)
+        return run
+    turn = Turn(run, subject=subject, until_answer=True)
+    turn.begin(now)
+    return turn.run
 
 
 def advance(*, run_id: UUID) -> Run | None:

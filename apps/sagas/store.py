@@ -20,7 +20,7 @@ _INSERT = """
 INSERT INTO sagas_run (id, book_id, saga, definition_version, subject_id, current_step,
     completed_steps, status, waiting_for, attempts, look_ups, generation, next_run_at, nudges,
     lease_until, fence, results, abort, last_error, created_at, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, '', 0, 0, 1, %s, 0,
+VALUES (%s, %s, %s, %s, %s, %s, %s::varchar[], %s, %s, 0, 0, 1, %s, 0,
     clock_timestamp() + make_interval(secs => %s), 1, '{}'::jsonb, NULL, '', %s, %s)
 """
 
@@ -57,9 +57,9 @@ WHERE id = %s AND book_id = %s
 LEASE_LOST = "sagas: the lease was lost"
 
 
-def insert(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
-    """Add a new run, already leased to whoever starts it, to the caller's transaction."""
-    run = Run(
+def new(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
+    """A run at its first step, leased to whoever starts it; see `insert`."""
+    return Run(
         id=ids.new_id(),
         book_id=book_id,
         saga=saga.name,
@@ -71,15 +71,21 @@ def insert(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run
         created_at=now,
         updated_at=now,
     )
+
+
+def insert(run: Run, *, hold_seconds: float | None) -> None:
+    """Add a new run to the caller's transaction; without `hold_seconds` nobody holds it."""
+    if run.status in ENDED:
+        run.next_run_at = None
     db.write(
         _INSERT,
         (
-            *(run.id, book_id, saga.name, saga.version, subject_id, run.current_step, run.status),
-            *(now, LEASE_SECONDS, now, now),
+            *(run.id, run.book_id, run.saga, run.definition_version, run.subject_id),
+            *(run.current_step, run.completed_steps, run.status, run.waiting_for),
+            *(run.next_run_at, hold_seconds, run.created_at, run.updated_at),
         ),
     )
     run.remember()
-    return run
 
 
 def lease(*, run_id: UUID, now: datetime, seconds: float = LEASE_SECONDS) -> Run | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from apps.core import db
-from apps.sagas import definition, engine, services
+from apps.sagas import definition, engine, patience, services
 from apps.sagas.tests import books, flow
 from apps.sagas.types import Status
 
@@ -145,7 +145,7 @@ class TestStaleRead:
 
         paused = services.advance_started(run, subject=order, until_answer=False)
 
-        assert len(loads) <= engine.STALE_LIMIT + 2
+        assert len(loads) <= patience.STALE_LIMIT + 2
         assert (paused.status, paused.attempts, paused.abort) == (Status.IN_PROGRESS, 1, None)
         assert books.entries_of(order) == []
         settle(order)

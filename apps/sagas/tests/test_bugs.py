@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 
 from apps.core import db
-from apps.sagas import engine, services
+from apps.sagas import patience, services
 from apps.sagas.tests import books, flow
 from apps.sagas.types import Status
 
@@ -30,7 +30,7 @@ class TestBug:
     def test_comes_back_ever_more_slowly_and_then_asks_a_person(self, how, time):
         _, order = flow.begin(credit=how)
 
-        for attempt in range(1, engine.RETRY_LIMIT):
+        for attempt in range(1, patience.RETRY_LIMIT):
             found = flow.run_of(order)
             delay = (found.next_run_at - time.now()).total_seconds()
             assert found.attempts == attempt
@@ -39,7 +39,7 @@ class TestBug:
             go_on(order, time)
 
         stuck = flow.run_of(order)
-        assert (stuck.status, stuck.attempts) == (Status.NEEDS_ATTENTION, engine.RETRY_LIMIT)
+        assert (stuck.status, stuck.attempts) == (Status.NEEDS_ATTENTION, patience.RETRY_LIMIT)
         assert (stuck.next_run_at, stuck.lease_until, stuck.abort) == (None, None, None)
         assert stuck.last_error
 
@@ -95,14 +95,14 @@ class TestAttempts:
         company.blind = True
         company.plan("create", "timeout_after")
         _, order = flow.begin()
-        for _ in range(engine.RETRY_LIMIT + 2):
+        for _ in range(patience.RETRY_LIMIT + 2):
             go_on(order, time)
         company.before_look_up = fail_once(company)
 
         hiccup = go_on(order, time)
 
         assert (hiccup.status, hiccup.attempts) == (Status.IN_PROGRESS, 1)
-        assert hiccup.look_ups == engine.RETRY_LIMIT + 3
+        assert hiccup.look_ups == patience.RETRY_LIMIT + 3
         company.blind = False
         assert go_on(order, time).status == Status.COMPLETED
 

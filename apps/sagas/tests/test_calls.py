@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.sagas import engine, services
+from apps.sagas import patience, services
 from apps.sagas.tests import books, flow
 from apps.sagas.tests.outside import HORIZON_SECONDS
 from apps.sagas.types import Status
@@ -88,7 +88,7 @@ class TestUnknown:
         company.plan("confirm", "timeout_after")
         _, order = flow.begin()
         before = flow.reload(order)
-        for _ in range(engine.RETRY_LIMIT + 2):
+        for _ in range(patience.RETRY_LIMIT + 2):
             go_on(order, time)
 
         assert flow.reload(order) == before
@@ -313,7 +313,7 @@ class TestUndoOutside:
         company.plan("refund", "timeout_after")
         company.blind = True
         _, order = flow.begin(credit="refuse")
-        for _ in range(engine.RETRY_LIMIT + 2):
+        for _ in range(patience.RETRY_LIMIT + 2):
             found = go_on(order, time)
             assert (found.status, found.current_step) == (Status.COMPENSATING, "CHARGE")
 

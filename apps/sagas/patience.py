@@ -1,0 +1,34 @@
+"""How long the engine waits before it looks or tries again, and when it gives up."""
+
+from __future__ import annotations
+
+import random
+
+from apps.core import cards, db
+
+# When to ask again how a call ended: seconds after each answer that could not tell.
+LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
+RETRY_LIMIT = 12
+STALE_LIMIT = 5
+# Serialization failure, deadlock, and a unique key that somebody else took first.
+STALE_SQLSTATES = ("40001", "40P01", "23505")
+
+
+def is_stale(error: Exception) -> bool:
+    if isinstance(error, db.GuardFailed):
+        return True
+    return getattr(error.__cause__, "sqlstate", None) in STALE_SQLSTATES
+
+
+def first_line(error: Exception) -> str:
+    """What happened; the lines after it (PostgreSQL's DETAIL) hold what rows say."""
+    return cards.scrub(str(error).partition("\n")[0])
+
+
+def look_up_delay(attempts: int) -> float:
+    return LOOK_UP_AFTER[min(attempts, len(LOOK_UP_AFTER)) - 1]
+
+
+def retry_delay(attempts: int) -> float:
+    """Full jitter, so that runs which failed together do not come back together."""
+    return random.uniform(0.5, 1.0) * min(2.0**attempts, 300.0)  # noqa: S311
