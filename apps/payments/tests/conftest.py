@@ -44,7 +44,7 @@ def stripe_is_simulated(simulator: Simulator) -> Iterator[None]:
         api_key=Simulator.api_key,
         api_base=simulator.url,
         webhook_secrets=[Simulator.webhook_secret],
-        read_seconds=1.0,
+        read_seconds=5.0,  # nothing here takes that long, on however busy a machine
     )
     with providers.using("stripe", stripe):
         yield

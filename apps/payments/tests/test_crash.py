@@ -98,7 +98,7 @@ class TestACharge:
                 assert payment.status == "CAPTURED", axe.fell
                 assert truth.postings_in(merchant) == {"capture": 1, "credit": 1}, axe.fell
 
-        assert at_every_moment(run) >= 16
+        assert at_every_moment(run) >= 12
 
     @pytest.mark.parametrize(
         ("op", "kind"), [("confirm", "reset_after"), ("capture", "error_after")]
@@ -119,7 +119,7 @@ class TestACharge:
             payment = ended(merchant, simulator, axe.fell)
             assert payment is None or payment.status == "CAPTURED", axe.fell
 
-        assert at_every_moment(run) >= 20
+        assert at_every_moment(run) >= 16
 
     def test_that_is_declined_leaves_nothing_anywhere(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -263,7 +263,7 @@ class TestACompensation:
                 }, axe.fell
                 assert simulator.effects(truth.public_id(payment))["refunds"] == 1
 
-        assert at_every_moment(run) >= 22
+        assert at_every_moment(run) >= 16
 
 
 @pytest.mark.parametrize(
