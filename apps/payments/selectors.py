@@ -15,6 +15,7 @@ from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
 from apps.payments.models import Payment, Refund, SettlementLine
+from apps.payments.types import RefundStatus
 from apps.sagas import selectors as sagas
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def find_refund_by_provider(book_id: UUID, payment_id: UUID, reference: str) -> 
     return Refund.objects.filter(
         book_id=book_id, payment_id=payment_id, provider_reference=reference
     ).first()
+
+
+def list_open_refunds(book_id: UUID, payment_id: UUID) -> QuerySet[Refund]:
+    """The refunds of a payment whose end is not known, our own among them."""
+    return Refund.objects.filter(
+        book_id=book_id, payment_id=payment_id, status=RefundStatus.PENDING
+    )
 
 
 def has_settlement_line(payment: Payment, provider: str, line_reference: str) -> bool:

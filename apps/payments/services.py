@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 # Events of these objects are news of a payment or of one of its refunds.
 _NEWS = ("payment_intent.", "charge.", "refund.")
 _REFUND_NEWS = ("refund.", "charge.refund")
-# An object nobody here knows yet may be one whose answer is still on its way.
+_NOT_YET = ("charge.dispute.",)
 SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
+# An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
 
 
@@ -260,7 +261,7 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
     event = gateways.find_event(event_id)
     if event is None or event.processed_at is not None:
         return
-    if not event.kind.startswith(_NEWS):
+    if not event.kind.startswith(_NEWS) or event.kind.startswith(_NOT_YET):
         _mark(event_id, "kept: kind not handled", now)
         return
     reference = event.payment_reference or event.object_reference
@@ -269,21 +270,23 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
         if now - event.received_at > PARKED_FOR:
             _mark(event_id, "kept: unknown object", now)
         return
-    # The look that this event asks for may be started by another at this moment; then the event
-    # stays as it is, and the sweep comes back to it.
+    # Somebody may start the same look at this moment: then the sweep comes back to this event.
     with suppress(IntegrityError), db.unit():
         note = _nudge_about(owner.book_id, owner.payment_id, event, now)
         inbox.mark_processed(event_id=event_id, note=note, now=now)
 
 
 def _nudge_about(book_id: UUID, payment_id: UUID, event: InboundEvent, now: datetime) -> str:
-    if event.kind.startswith(_REFUND_NEWS):
-        refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
-        run = selectors.find_refund_run(refund) if refund is not None else None
-        if refund is not None and run is not None and not run.is_open:
-            return _look_again(refund, now)
-        return _nudged(run, now)
-    return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
+    if not event.kind.startswith(_REFUND_NEWS):
+        return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
+    refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
+    if refund is None:  # the answer that names it may be on its way: it is one of the open ones
+        waiting = selectors.list_open_refunds(book_id, payment_id)
+        notes = {_nudged(selectors.find_refund_run(each), now) for each in waiting}
+        return "nudged" if "nudged" in notes else _nudged(None, now)
+    run = selectors.find_refund_run(refund)
+    is_over = run is not None and not run.is_open
+    return _look_again(refund, now) if is_over else _nudged(run, now)
 
 
 def _look_again(refund: Refund, now: datetime) -> str:
@@ -298,7 +301,7 @@ def _look_again(refund: Refund, now: datetime) -> str:
 
 def _nudged(run: Run | None, now: datetime) -> str:
     if run is None or not run.is_open:
-        return "known already"
+        return "known already" if run else "kept: nobody waits for it"
     sagas.resume(run_id=run.id, now=now)
     return "nudged"
 
@@ -328,7 +331,6 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
     """Book one line that the provider has paid out.
 
     False: it is booked already, is not ours, or is about a payment not captured in our books yet.
-
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; on a stale read the whole is done again.
     """

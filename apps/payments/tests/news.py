@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 from django.test import Client
 
@@ -50,6 +52,18 @@ def apply_all() -> None:
     """What the sweeper of events does once nobody has heard their bells."""
     for event in InboundEvent.objects.filter(processed_at=None).order_by("received_at"):
         tasks.apply_event(str(event.id))
+
+
+def refund_outside(simulator: Simulator, payment_id: str) -> None:
+    """Somebody gives everything back in the provider's own console."""
+    [intent] = simulator.effects(payment_id)["intents"]
+    request = Request(
+        f"{simulator.url}/v1/refunds",
+        urlencode({"payment_intent": intent}).encode(),
+        {"Authorization": f"Bearer {simulator.api_key}"},
+    )
+    with urlopen(request, timeout=10) as answer:
+        answer.read()
 
 
 def notes() -> dict[str, str]:

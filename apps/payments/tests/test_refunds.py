@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from apps.core.money import Money
-from apps.payments import fees, services
-from apps.payments.models import Payment
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import payment_row, plant
@@ -185,6 +179,21 @@ class TestARefundThatTakesItsTime:
         assert (answer.status_code, answer.json()["status"]) == (201, "PENDING")
         assert simulator.effects(payment_id)["refunds"] == 2
 
+    def test_is_found_by_news_that_overtook_the_answer_which_names_it(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000, PENDING_FIRST)
+        simulator.fault("refund", "reset_after")
+        refund_id = refund(merchant, payment_id, 4_000).json()["id"]
+        assert merchant.refund(refund_id).provider_reference == ""
+        simulator.settle()
+
+        news.tell(simulator, "refund.updated")
+        finish_runs()
+
+        assert merchant.refund(refund_id).status == "SUCCEEDED"
+        truth.assert_told_once(merchant, simulator, payment_id)
+
 
 class TestARefundThatTheProviderRefuses:
     def test_gives_the_merchant_everything_back_and_frees_the_budget(
@@ -192,7 +201,7 @@ class TestARefundThatTheProviderRefuses:
     ) -> None:
         """Somebody has refunded it in the provider's own console before."""
         payment_id = merchant.captured(10_000)
-        self.refund_outside(simulator, payment_id)
+        news.refund_outside(simulator, payment_id)
 
         answer = refund(merchant, payment_id, 4_000)
 
@@ -213,7 +222,7 @@ class TestARefundThatTheProviderRefuses:
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
         payment_id = merchant.captured(10_000)
-        self.refund_outside(simulator, payment_id)
+        news.refund_outside(simulator, payment_id)
         path = f"/v1/payments/{payment_id}/refund"
         first = merchant.post(path, {"amount": 4_000}, key="k")
 
@@ -221,19 +230,6 @@ class TestARefundThatTheProviderRefuses:
 
         assert (again.status_code, again.content) == (402, first.content)
         assert len(truth.refunds_of(merchant, payment_id)) == 1
-
-    def refund_outside(self, simulator: Simulator, payment_id: str) -> None:
-        from urllib.parse import urlencode
-        from urllib.request import Request, urlopen
-
-        [intent] = simulator.effects(payment_id)["intents"]
-        request = Request(
-            f"{simulator.url}/v1/refunds",
-            urlencode({"payment_intent": intent}).encode(),
-            {"Authorization": f"Bearer {simulator.api_key}"},
-        )
-        with urlopen(request, timeout=10) as answer:
-            answer.read()
 
 
 class TestARefundThatFailsAfterItSucceeded:
@@ -323,132 +319,3 @@ class TestARefundThatFailsAfterItSucceeded:
 
         assert merchant.refund(refund_id).status == "SUCCEEDED"
         assert merchant.payment(payment_id).version == version
-
-
-class TestTheShareOfTheFee:
-    def payment(self, captured: int, returnable: int) -> Payment:
-        whole = Decimal(captured)
-        return payment_row(
-            "CAPTURED",
-            currency="JPY",
-            amount=whole,
-            amount_authorized=whole,
-            amount_captured=whole,
-            fee=Decimal(returnable),
-            fee_returnable=Decimal(returnable),
-        )
-
-    @settings(max_examples=200, deadline=None)
-    @given(
-        captured=st.integers(1, 5_000),
-        share=st.integers(0, 100),
-        parts=st.lists(st.integers(1, 1_000), max_size=20),
-    )
-    def test_of_all_parts_is_the_whole_and_never_more_on_the_way(
-        self, captured: int, share: int, parts: list[int]
-    ) -> None:
-        payment = self.payment(captured, captured * share // 100)
-        for part in (*parts, captured):
-            refunded = min(part, captured - int(payment.refund_reserved))
-            returned = fees.returned_by(payment, payment.money(Decimal(refunded))).amount
-            assert 0 <= returned <= refunded
-            payment.refund_reserved += refunded
-            payment.fee_returned += returned
-            assert payment.fee_returned <= payment.fee_returnable
-
-        assert payment.refund_reserved == captured
-        assert payment.fee_returned == payment.fee_returnable
-
-    @settings(max_examples=200, deadline=None)
-    @given(
-        captured=st.integers(1, 300),
-        share=st.integers(0, 100),
-        moves=st.lists(st.tuples(st.booleans(), st.integers(1, 300)), max_size=12),
-    )
-    @example(captured=100, share=3, moves=[(False, 49), (False, 2), (True, 0), (False, 1)])
-    @example(
-        captured=10,
-        share=50,
-        moves=[*[(False, 1)] * 8, *[(True, n) for n in (0, 1, 2, 3)], (False, 1)],
-    )
-    def test_stays_within_its_bounds_when_refunds_fail_in_between(
-        self, captured: int, share: int, moves: list[tuple[bool, int]]
-    ) -> None:
-        payment = self.payment(captured, captured * share // 100)
-        refunds: list[tuple[int, Decimal]] = []
-        for is_failure, size in moves:
-            left = captured - int(payment.refund_reserved)
-            if is_failure and refunds:
-                part, returned = refunds.pop(size % len(refunds))
-                payment.refund_reserved -= part
-                payment.fee_returned -= returned
-            elif left:
-                part = min(size, left)
-                returned = fees.returned_by(payment, payment.money(Decimal(part))).amount
-                assert 0 <= returned <= part
-                payment.refund_reserved += part
-                payment.fee_returned += returned
-                refunds.append((part, returned))
-            assert 0 <= payment.fee_returned <= payment.fee_returnable
-
-    @settings(
-        max_examples=8,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-    @given(cuts=st.sets(st.integers(1, 9_998), max_size=4))
-    def test_comes_back_to_the_books_to_the_last_unit(
-        self, merchant: Merchant, cuts: set[int]
-    ) -> None:
-        payment_id = merchant.captured(9_999)
-        edges = [0, *sorted(cuts), 9_999]
-        earned = merchant.balance("platform:fees")
-
-        answers = [
-            refund(merchant, payment_id, end - start).json() for start, end in pairwise(edges)
-        ]
-
-        assert sum(answer["fee_returned"] for answer in answers) == 300
-        assert earned - merchant.balance("platform:fees") == usd("3.00")
-        assert merchant.payment(payment_id).status == "REFUNDED"
-        assert truth.violations() == {}
-
-    @pytest.mark.parametrize(
-        ("returns", "fee_returned"),
-        [
-            ({"returns_percentage": True, "returns_fixed": True}, 350),
-            ({"returns_percentage": True, "returns_fixed": False}, 300),
-            ({"returns_percentage": False, "returns_fixed": True}, 50),
-            ({"returns_percentage": False, "returns_fixed": False}, 0),
-        ],
-    )
-    def test_is_of_the_parts_that_the_plan_returns(
-        self, merchant: Merchant, returns: dict[str, bool], fee_returned: int
-    ) -> None:
-        merchant.set_plan(fixed="0.50", **returns)
-        payment_id = merchant.captured(10_000)
-
-        answer = refund(merchant, payment_id)
-
-        assert answer.json()["fee_returned"] == fee_returned
-        assert truth.violations() == {}
-
-    def test_of_a_fee_as_large_as_the_payment_comes_back_whole(self, merchant: Merchant) -> None:
-        merchant.set_plan(fixed="5.00", returns_fixed=True)
-        payment_id = merchant.captured(60)
-
-        assert refund(merchant, payment_id, 20).json()["fee_returned"] == 20
-        assert refund(merchant, payment_id).json()["fee_returned"] == 40
-
-
-class TestTheMoneyOutBudget:
-    def test_is_what_was_captured_plus_what_went_out_beyond_it(self) -> None:
-        payment = payment_row(
-            "DISPUTED",
-            refund_reserved=Decimal(30),
-            amount_disputed=Decimal(100),
-            amount_excess=Decimal(30),
-        )
-
-        assert payment.refundable == 0
-        assert services.RefundTooLarge.status == 409
