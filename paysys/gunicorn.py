@@ -1,6 +1,8 @@
 """gunicorn's settings: `gunicorn -c python:paysys.gunicorn paysys.wsgi`."""
 
 import os
+import signal
+from typing import Any
 
 bind = os.environ.get("PAYSYS_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
@@ -16,3 +18,16 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+
+
+def post_worker_init(_worker: Any) -> None:
+    """From SIGTERM on, runs are handed over to a worker at their next commit."""
+    from apps.sagas import engine
+
+    before: Any = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: Any) -> None:
+        engine.stopping.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

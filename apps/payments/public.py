@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from apps.core import ids
-from apps.core.money import Money, to_minor
+from apps.core.money import exponent, to_minor
 from apps.ledger.types import BookedTransaction
 from apps.payments.models import Payment, Refund
 
@@ -75,8 +76,10 @@ def render_refund(refund: Refund) -> dict[str, Any]:
     }
 
 
-def _minor(currency: str) -> Any:
-    return lambda amount: to_minor(Money(amount if amount else Decimal(0), currency))
+def _minor(currency: str) -> Callable[[Decimal], int]:
+    """What turns a stored amount, which is whole in its currency, into minor units."""
+    places = exponent(currency)
+    return lambda amount: int(amount.scaleb(places))
 
 
 def render_posting(posting: BookedTransaction) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -175,7 +176,7 @@ class Local:
     do: Callable[[Context], Wait | None]
     undo: Effect | Remote
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.do.__name__.upper()
 
@@ -194,7 +195,7 @@ class Remote:
     then: Effect
     undo: Effect | Remote
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.prepare.__name__.upper()
 

@@ -64,7 +64,7 @@ class Turn:
         self.saga: Saga = find(run.saga, run.definition_version)
         self.until_answer = until_answer
         self.subject = subject
-        self.fresh = subject is not None
+        self.fresh = subject is not None and not run.is_refused
         self.intent: Intent | None = run.opening
         self.careful = False  # one step a commit, so that an error is known to be that step's
         self.called = False
@@ -73,8 +73,8 @@ class Turn:
     def begin(self, now: datetime) -> None:
         """Add the run to the commit of whoever starts it, moved up to its first call.
 
-        A step that refuses leaves it at its first step, where the next turn meets the refusal and
-        undoes; so a step before the first call refuses before it changes the subject.
+        A step that refuses leaves it at its first step, as if it had not been moved: the next turn
+        reads the subject again, meets the refusal and undoes.
         """
         try:
             with db.unit():
@@ -83,6 +83,7 @@ class Turn:
             self.run = store.new(
                 saga=self.saga, book_id=self.run.book_id, subject_id=self.run.subject_id, now=now
             )
+            self.run.is_refused = True
             following = _Next.COMMIT
         hold = None if following is _Next.PAUSE else self._hold_seconds()
         store.insert(self.run, hold_seconds=hold)

@@ -67,9 +67,11 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"{self.saga} {self.status} at {self.current_step or 'the end'}"
 
-    # Of a run that this process has begun: the call that is promised, and whether it rests already.
+    # Of a run that this process has begun: the call that is promised, whether it rests already,
+    # and whether a step refused, so that its subject is not what this process thinks.
     opening: Intent | None = None
     is_resting = False
+    is_refused = False
 
     # What the row holds of the columns that rarely change, as far as this object knows.
     _written: tuple[object, ...] | None = None

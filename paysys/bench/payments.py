@@ -1,8 +1,9 @@
 """How fast payments are taken over HTTP, next to the least that a view can do, in the same run.
 
-The provider is in the process and answers at once, so what is measured is ours: the *accept* (claim,
-payment, run, event, audit: the transaction that makes the promise) and the *answer*, the whole way
-to AUTHORIZED. Both stand next to a bare DRF view with key authentication and one INSERT.
+The provider is in the process and answers at once, so what is measured is ours: the *accept*
+(claim, payment, run, event, audit and the first promise to call: the transaction that makes the
+promise) and the *answer*, the whole way to AUTHORIZED. Both stand next to a bare DRF view with key
+authentication and one INSERT.
 """
 
 from __future__ import annotations

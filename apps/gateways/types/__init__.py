@@ -195,7 +195,7 @@ _READ: dict[str, Any] = {
 
 def freeze(request: Request) -> dict[str, Any]:
     """The request as JSON for the intent: `thaw(freeze(request)) == request`."""
-    frozen = {"operation": str(request.operation), **asdict(request)}
+    frozen = {"operation": str(request.operation), **vars(request)}
     frozen["payment_id"] = str(request.payment_id)
     return {
         name: str(value) if isinstance(value, StrEnum) else value for name, value in frozen.items()

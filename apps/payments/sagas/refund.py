@@ -120,6 +120,8 @@ def give_back(context: Context) -> Decision:
     if refund is None:
         refund = _promise(payment, context.now)
     if "refund" not in context.results:
+        if not context.answered and selectors.has_open_call(payment):
+            return Wait(context.now + SLOT_TAKEN, "another_call")
         return _ready(_request(payment, refund))
     if context.results["refund"].outcome is Outcome.FAILED:
         return _ask_again(context, refund)
