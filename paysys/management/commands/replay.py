@@ -96,8 +96,8 @@ class Command(BaseCommand):
     def _tell(self, figures: dict[str, Any], problems: list[str]) -> None:
         write = self.stdout.write
         write("")
-        write(f"{figures['payments']:,} payments in {figures['seconds']:.1f} s, ")
-        write(f"{figures['per_second']:.0f} a second")
+        speed = f"{figures['per_second']:.0f} a second"
+        write(f"{figures['payments']:,} payments in {figures['seconds']:.1f} s, {speed}")
         write("")
         for outcome, count in sorted(figures["outcomes"].items(), key=lambda kept: -kept[1]):
             write(f"  {count:>7,}  {outcome}")
