@@ -32,8 +32,9 @@ class Line(NamedTuple):
     """One line of a posting: so much on this side of that account.
 
     `amount` is positive and whole in its currency's minor unit; the side carries the direction.
-    `guarded` refuses the posting if it would take the account below zero, whatever its floor. It is
-    how a payout leaves `merchant:payable`, which refunds and outside facts may overdraw.
+    `guarded` refuses the posting if it takes from an account that is then below zero, whatever
+    its floor. It is how a payout leaves `merchant:payable`, which refunds and outside facts may
+    overdraw.
     A named tuple: a frozen dataclass costs three times as much to make, eight times a payment.
     """
 

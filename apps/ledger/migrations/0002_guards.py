@@ -1,8 +1,8 @@
 """What the database itself refuses: changes, unbalanced entries, accounts that no chart knows.
 
 SQLSTATEs of the books (`services.py` maps them): LG001 unbalanced, LG002 no such account,
-LG004 below a floor, LG005 reference reused, LG006 lines out of order, LG007 guarded without a row,
-LG008 nothing to reverse, LG009 reversed before.
+LG004 below a floor, LG005 reference reused, LG007 guarded without a row, LG008 nothing to reverse,
+LG009 reversed before.
 """
 
 from django.db import migrations

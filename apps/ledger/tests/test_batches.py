@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from apps.core.ids import new_id
+from apps.ledger import selectors
 from apps.ledger import services as ledger
 from apps.ledger.tests.books import (
     balance,
@@ -58,6 +59,16 @@ class TestBooked:
     def test_too_large_a_batch_is_refused(self, book, wallet):
         with pytest.raises(ValueError, match="1000 are the most"):
             post_many(book, [top_up(wallet, 1)] * 1_001)
+
+    def test_references_and_kinds_may_hold_any_character(self, book, wallet):
+        odd = """ch_"1",{2}\\ 'x' NULL % é €"""
+        one = top_up(wallet, 1, odd)
+        post_many(book, [one, top_up(wallet, 2, "null"), top_up(wallet, 3, "a,b")])
+
+        found = selectors.transaction_by_reference(book_id=book, reference=odd)
+        assert (found.reference, found.kind) == (odd, "test")
+        post(book, f"debit platform:bank 1\n credit {wallet} 1", reference=odd)
+        assert balance(book, wallet) == 6
 
     def test_a_reversal_of_one_of_them(self, book, wallet):
         post_many(book, [top_up(wallet, 5, "a"), top_up(wallet, 7, "b")])

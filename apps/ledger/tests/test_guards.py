@@ -207,17 +207,6 @@ class TestTransactions:
         assert refused(copy.format("reference")) == UNIQUE
         assert refused(copy.format("'another'")) == UNIQUE  # one reversal a transaction
 
-    def test_a_caller_that_does_not_sort_is_refused(self, book):
-        """Unsorted lines would lock rows in any order, and two of them each other."""
-        assert (
-            refused(
-                "SELECT ledger_post(uuidv7(), %s, 'r', 'k', now(), '', '{platform:fees,"
-                "merchant:pending}', '{EUR,EUR}', '{1,-1}')",
-                [book],
-            )
-            == "LG006"
-        )
-
 
 @pytest.fixture
 def as_application(written):

@@ -80,10 +80,15 @@ class Books(RuleBasedStateMachine):
         self.day = NOON.date()
 
     def allowed(self, lines, model):
-        guarded = {(line.code, line.amount.currency.code) for line in lines if line.guarded}
+        guarded = {
+            (line.code, line.amount.currency.code)
+            for line in lines
+            if line.guarded and line.side != rule_of(line.code).normal_side
+        }
         for key, moved in effect(lines).items():
-            floor = Decimal(0) if key in guarded else rule_of(key[0]).floor
-            if moved < 0 and floor is not None and model.get(key, 0) + moved < floor:
+            floor = rule_of(key[0]).floor
+            after = model.get(key, 0) + moved
+            if (floor is not None and after < floor) or (key in guarded and after < 0):
                 return False
         return True
 

@@ -326,6 +326,23 @@ class TestGuardedLine:
 
         assert balance(book, "merchant:payable") == -20
 
+    def test_what_comes_in_with_it_pays_for_it_and_what_goes_out_counts_too(self, book):
+        out = "debit merchant:payable 30 guarded\n credit payout:in_transit 30"
+        post(book, f"{out}\n debit merchant:pending 30\n credit merchant:payable 30")
+        with pytest.raises(ledger.InsufficientFunds):
+            post(
+                book,
+                f"""
+                {out}
+                debit  merchant:pending   35
+                credit merchant:payable   35
+                debit  merchant:payable    6
+                credit refund:payable      6
+                """,
+            )
+
+        assert balance(book, "merchant:payable") == 0
+
     def test_an_account_without_a_row_cannot_be_guarded(self, book):
         with pytest.raises(ledger.NoRow):
             post(book, "debit merchant:pending 1 guarded\n credit refund:payable 1")
