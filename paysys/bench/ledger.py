@@ -360,6 +360,9 @@ def summary(
         "balance_read_ms": {str(tail): reads[str(tail)]["p50"] for tail in TAILS},
         "full_sum_ms": reads["all entries"],
         "peak_memory_mb": memory,
+        "strangers_cpus": median(
+            value for numbers in measured.values() for value in numbers["strangers"]
+        ),
         "rounds": measured,
     }
 
@@ -387,5 +390,6 @@ def rows(results: Mapping[str, Any]) -> list[Row]:
         Row("balance read, tail of 10,000", reads["10000"], "ms", ceiling=1.5),
         Row("sum of a million entries", results["full_sum_ms"], "ms"),
         Row("peak memory of a process", results["peak_memory_mb"], "MB"),
+        Row("taken by others meanwhile", results["strangers_cpus"], "CPUs", ceiling=harness.QUIET),
     ]
     return made
