@@ -21,6 +21,7 @@ from apps.payments.sagas.charge import CHARGE
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, make_merchant
 from apps.payments.tests.killing import Axe, RealAxe, at_every_moment, survive
+from apps.payments.tests.rows import execute
 from apps.payments.types import CaptureMethod, NewPayment
 from apps.sagas import definition
 from apps.sagas import services as engine
@@ -266,31 +267,70 @@ class TestACompensation:
         assert at_every_moment(run) >= 16
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        *("before create", "after create", "before confirm", "after confirm"),
-        *("before capture", "after capture", "after writing payments_payment+sagas_run"),
-    ],
-)
+def killed_at(where: str, act: Callable[[], Any]) -> None:
+    """Another process does it, and is killed with `kill -9` when it passes by that place."""
+    connection.close()
+    child = os.fork()
+    if child == 0:
+        try:
+            engine._pool = None  # its threads did not come along
+            with RealAxe(where):
+                act()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
 class TestAProcessThatIsKilled:
     """A real process, a real kill: nothing of it is left but what it had committed."""
 
-    def test_is_survived_by_the_payment(self, simulator: Simulator, where: str) -> None:
+    @pytest.mark.parametrize(
+        "where",
+        [
+            *("before create", "after create", "before confirm", "after confirm"),
+            *("before capture", "after capture", "after writing payments_payment+sagas_run"),
+        ],
+    )
+    def test_is_survived_by_its_payment(self, simulator: Simulator, where: str) -> None:
         merchant = make_merchant()
-        connection.close()
-        child = os.fork()
-        if child == 0:
-            try:
-                with RealAxe(where):
-                    pay(merchant)
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        assert os.WTERMSIG(status) == signal.SIGKILL
+
+        killed_at(where, lambda: pay(merchant))
 
         payment = ended(merchant, simulator, where)
-
         assert payment is not None
         assert payment.status == "CAPTURED"
         assert truth.postings_in(merchant) == {"capture": 1, "credit": 1}
+
+    @pytest.mark.parametrize("where", ["before refund", "after refund"])
+    def test_is_survived_by_its_refund(self, simulator: Simulator, where: str) -> None:
+        merchant = make_merchant()
+        before = merchant.payment(truth.public(pay(merchant)))
+
+        killed_at(where, lambda: give_back(before, 4_000))
+
+        payment = ended(merchant, simulator, where)
+        assert payment is not None
+        assert payment.amount_refunded == 40
+        assert truth.postings_in(merchant)["refund"] == 1
+
+    @pytest.mark.parametrize("where", ["before create", "after confirm"])
+    def test_leaves_its_customer_the_key_to_the_same_payment(
+        self, simulator: Simulator, where: str
+    ) -> None:
+        merchant = make_merchant()
+        body = {"amount": 10_000, "currency": "USD", "source": VISA}
+        killed_at(where, lambda: merchant.post("/v1/payments", body, key="k"))
+
+        meanwhile = merchant.post("/v1/payments", body, key="k")
+        assert (meanwhile.status_code, meanwhile["Retry-After"]) == (409, "1")
+        execute("UPDATE idempotency_key SET locked_until = clock_timestamp() - interval '1 s'")
+        taken_over = merchant.post("/v1/payments", body, key="k")
+
+        payment = ended(merchant, simulator, where)
+        assert payment is not None
+        assert taken_over.status_code == 202
+        assert taken_over.json()["id"] == truth.public_id(payment)
+        done = merchant.post("/v1/payments", body, key="k")
+        assert (done.status_code, done.json()["id"]) == (201, truth.public_id(payment))
+        assert Payment.objects.count() == 1
