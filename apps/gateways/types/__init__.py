@@ -7,7 +7,7 @@ written down as the intent of a call is what is sent, now or an hour later by an
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
@@ -221,7 +221,7 @@ def _without_nothing(found: dict[str, Any]) -> dict[str, Any]:
     """The same without what was not told: it is kept in two rows and read back as the default."""
     told = {name: value for name, value in found.items() if value or name == "amount_minor"}
     if "card" in told:
-        told["card"] = {name: value for name, value in told["card"].items() if value}
+        told["card"] = {name: value for name, value in vars(told["card"]).items() if value}
     return told
 
 
@@ -278,7 +278,7 @@ class ProviderPayment:
     void_reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return _without_nothing({**asdict(self), "status": str(self.status)})
+        return _without_nothing({**vars(self), "status": str(self.status)})
 
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderPayment:
@@ -304,7 +304,7 @@ class ProviderRefund:
     provider_code: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return _without_nothing({**asdict(self), "status": str(self.status)})
+        return _without_nothing({**vars(self), "status": str(self.status)})
 
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderRefund:
