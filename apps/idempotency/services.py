@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,9 @@ LOCK_SECONDS = 5  # how long a request that holds a key is taken to be alive
 ATTEMPTS = 10  # of one unit, when what it read was stale or the database asked to try again
 EXPIRY_BATCH = 1000
 EXPIRY_BATCHES = 100
+# The key of a payment or refund is kept while its run is open: `let_expire` sets the real date.
+UNTIL_LET_EXPIRE = datetime(9999, 12, 31, tzinfo=UTC)
+ORDERS_LAST = timedelta(days=30)
 
 # The answers that are for good: the same request would only meet them again.
 STORED = frozenset({200, 201, 402, 409})
@@ -92,9 +95,7 @@ def run(
     return _Claim(facts, create, render, on_duplicate).answer()
 
 
-def store_answer(
-    *, resource_id: UUID, status: int, content: Mapping[str, Any], now: datetime
-) -> None:
+def store_answer(*, resource_id: UUID, status: int, content: Mapping[str, Any]) -> None:
     """Store the answer in the commit that makes it true, if the key of this resource has none.
 
     For a run that reaches its answer point: it saves whoever waits a commit of its own (`render`
@@ -105,21 +106,19 @@ def store_answer(
     db.write(
         "UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s::timestamptz"
         " WHERE id = %s::uuid AND body IS NULL",
-        (status, _written(content), now + _retention(), resource_id),
+        (status, _written(content), UNTIL_LET_EXPIRE, resource_id),
     )
 
 
 def let_expire(*, resource_id: UUID, now: datetime) -> None:
-    """Say that nothing more will be known of this resource, though nobody fetched its answer.
+    """Say that the run of this resource has ended: its key expires from now on, answered or not.
 
-    For a run that has ended after its request was answered 202: its key then expires like an
-    answered one. Does nothing to a key that has its answer, or where there is none.
+    Does nothing where there is no key.
 
     Retries: harmless. Transaction: joins the caller's unit or transaction.
     """
     db.write(
-        "UPDATE idempotency_key SET expires_at = %s::timestamptz"
-        " WHERE id = %s::uuid AND body IS NULL",
+        "UPDATE idempotency_key SET expires_at = %s::timestamptz WHERE id = %s::uuid",
         (now + _retention(), resource_id),
     )
 
@@ -271,6 +270,9 @@ class _Claim:
                 True,
             )
         body = _written(content)
+        if not is_final and not self.facts.is_held:  # an order that outlasts its request
+            with db.unit():
+                let_expire(resource_id=self.resource_id, now=self.facts.now + ORDERS_LAST)
         if not is_final or is_final is Finality.STORED or status not in STORED:
             return _response(status, body)
         return self._settle(status, body)
@@ -279,9 +281,9 @@ class _Claim:
         """Store the answer, unless there is one; what the row holds is sent."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s"
-                " WHERE id = %s AND body IS NULL",
-                (status, body, self.facts.now + _retention(), self.resource_id),
+                "UPDATE idempotency_key SET status_code = %s, body = %s,"
+                " expires_at = coalesce(%s, expires_at, %s) WHERE id = %s AND body IS NULL",
+                (status, body, self._expiry(), UNTIL_LET_EXPIRE, self.resource_id),
             )
             if cursor.rowcount == 1:
                 return _response(status, body)
@@ -290,6 +292,10 @@ class _Claim:
             log.error("idempotency.answer_not_stored", resource_id=str(self.resource_id))
             return _response(status, body)
         return _response(found.status_code, found.body, is_replay=True)
+
+    def _expiry(self) -> datetime | None:
+        """A key whose resource has a run of its own is kept until the run has ended."""
+        return None if self.facts.is_held else self.facts.now + _retention()
 
     def _recover(self, error: OperationalError | InterfaceError) -> None:
         """Come back from a unit that was rolled back, or of which we do not know that it was.

@@ -46,6 +46,7 @@ class RequestFacts:
     `scope` keeps apart those who may use the same key in one book: `api`, or `staff:{user}`.
     `is_locking` runs `create` in an open transaction, claim first, so that it can lock what it
     reads; without it, everything travels in one message and guards decide.
+    `is_held` keeps the key until `services.let_expire` says that the resource's run has ended.
     """
 
     book_id: UUID
@@ -58,10 +59,16 @@ class RequestFacts:
     scope: str = API_SCOPE
     key_required: bool = True
     is_locking: bool = False
+    is_held: bool = False
 
     @classmethod
     def of(
-        cls, request: Request, *, key_required: bool = True, is_locking: bool = False
+        cls,
+        request: Request,
+        *,
+        key_required: bool = True,
+        is_locking: bool = False,
+        is_held: bool = False,
     ) -> RequestFacts:
         """The facts of an API request that has been authenticated.
 
@@ -77,6 +84,7 @@ class RequestFacts:
             request_id=request_id_of(request),
             key_required=key_required,
             is_locking=is_locking,
+            is_held=is_held,
         )
 
     @property

@@ -65,9 +65,9 @@ def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> d
 
 def payment_answer(started: services.Started) -> Answer:
     """Drive the run of a new payment until its answer point, or until the budget is over."""
-    payment = _drive(started)
+    payment, is_fresh = _drive(started)
     assert isinstance(payment, Payment)
-    return answer_of(payment, is_fresh=True)
+    return answer_of(payment, is_fresh=is_fresh)
 
 
 def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
@@ -127,7 +127,7 @@ def _order_answer(payment: Payment, *, is_done: bool) -> Answer:
 
 def refund_answer(started: services.Started) -> Answer:
     """Drive the run of a new refund until it is confirmed, pending or refused."""
-    refund = _drive(started)
+    refund, _ = _drive(started)
     assert isinstance(refund, Refund)
     return refund_answer_of(refund)
 
@@ -143,8 +143,11 @@ def refund_answer_of(refund: Refund) -> Answer:
     return (201 if is_accepted else 202), public.render_refund(refund), is_accepted
 
 
-def _drive(started: services.Started) -> Payment | Refund:
-    """Wait for the run's pool thread; past the budget the run goes on without us."""
+def _drive(started: services.Started) -> tuple[Payment | Refund, bool]:
+    """Wait for the run's pool thread; past the budget the run goes on without us.
+
+    Says whether the subject is what the run let go of, or a row read meanwhile.
+    """
     assert not db.is_open()
     future: Future[sagas_types.Progress] | None = sagas.drive(started.run, subject=started.subject)
     if future is not None:
@@ -153,9 +156,8 @@ def _drive(started: services.Started) -> Payment | Refund:
         except NotYet:
             pass
         else:
-            subject: Payment | Refund = progress.subject
-            return subject
-    return selectors.reread(started.subject)
+            return progress.subject, True
+    return selectors.reread(started.subject), False
 
 
 def _refusal(payment: Payment) -> PaymentRefused:

@@ -85,7 +85,7 @@ class Payments(ApiView):
                 payment=public.payment_id(first),
             )
 
-        facts = RequestFacts.of(request)
+        facts = RequestFacts.of(request, is_held=True)
         return idempotency.run(facts, create, render, on_duplicate=on_duplicate)
 
     @extend_schema(
@@ -210,7 +210,8 @@ class RefundOfPayment(ApiView):
                 return answers.refund_answer(made)
             return answers.refund_answer_of(selectors.get_refund(caller.book_id, made))
 
-        return idempotency.run(RequestFacts.of(request, is_locking=True), create, render)
+        facts = RequestFacts.of(request, is_locking=True, is_held=True)
+        return idempotency.run(facts, create, render)
 
 
 class Refunds(ApiView):

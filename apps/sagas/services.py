@@ -63,13 +63,19 @@ def advance_started(run: Run, *, subject: Any, until_answer: bool = True) -> Run
     return _work(Turn(run, subject=subject, until_answer=until_answer))
 
 
-def resume(*, run_id: UUID, now: datetime, is_ringing: bool = True) -> None:
+def resume(
+    *, run_id: UUID, now: datetime, is_ringing: bool = True, must_wait: bool = False
+) -> None:
     """Nudge: make the run due and ring the bell. It carries nothing; the run asks what is true.
 
     Without `is_ringing` the caller drives the run itself (`drive_again`) after the commit.
+    With `must_wait` only a run that nobody holds is nudged: one that is worked on right now may
+    end on an answer older than the news, and the caller must come back.
     Transaction: joins the caller's.
+
+    :raises db.GuardFailed: (when sent, with `must_wait`) somebody works on the run.
     """
-    store.nudge(run_id=run_id, now=now)
+    store.nudge(run_id=run_id, now=now, must_wait=must_wait)
     if is_ringing:
         ring(run_id)
 

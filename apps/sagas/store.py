@@ -12,7 +12,7 @@ from django.db import connection
 from apps.core import db, ids
 from apps.sagas.definition import Observation, Outcome, Saga, known
 from apps.sagas.models import Run
-from apps.sagas.types import ENDED, Status
+from apps.sagas.types import ENDED, OPEN, Status
 
 LEASE_SECONDS = 30.0
 
@@ -125,12 +125,15 @@ def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
     run.remember()
 
 
-def nudge(*, run_id: UUID, now: datetime) -> None:
+def nudge(*, run_id: UUID, now: datetime, must_wait: bool = False) -> None:
     """Make an open run due now; it carries nothing, and a run that has ended ignores it."""
     db.write(
         "UPDATE sagas_run SET nudges = nudges + 1, next_run_at = least(next_run_at, %s) "
-        "WHERE id = %s AND status IN ('IN_PROGRESS', 'WAITING', 'COMPENSATING')",
-        (now, run_id),
+        "WHERE id = %s AND status = ANY(%s)"
+        " AND (lease_until IS NULL OR lease_until < clock_timestamp() OR NOT %s)",
+        (now, run_id, [str(status) for status in OPEN], must_wait),
+        expect=1 if must_wait else None,
+        what="sagas: somebody works on the run",
     )
 
 

@@ -173,12 +173,22 @@ class TestExpiry:
         assert services.expire(now=clock.now() + timedelta(hours=2)) == 0
         assert scene.send().content == response.content
 
-    def test_let_expire_does_not_shorten_the_life_of_an_answer(self, scene):
+    def test_let_expire_counts_from_the_end_of_the_run_for_an_answered_key_too(self, scene):
         scene.send()
-        before = scene.key().expires_at
+        ended = clock.now() + timedelta(days=6)
         with db.unit():
-            services.let_expire(resource_id=scene.key().id, now=clock.now() - timedelta(days=9))
-        assert scene.key().expires_at == before
+            services.let_expire(resource_id=scene.key().id, now=ended)
+
+        assert services.expire(now=ended + timedelta(hours=47)) == 0
+        assert services.expire(now=ended + timedelta(hours=49)) == 1
+
+    def test_answer_stored_by_a_run_is_kept_until_the_run_has_ended(self, scene):
+        resource_id = scene.die_before_the_answer()
+        with db.unit():
+            services.store_answer(resource_id=resource_id, status=201, content={"id": "x"})
+
+        assert services.expire(now=clock.now() + timedelta(days=1000)) == 0
+        assert scene.send().content == b'{"id":"x"}'
 
     def test_goes_in_batches_until_nothing_is_left(self, scene, monkeypatch):
         monkeypatch.setattr(services, "EXPIRY_BATCH", 3)

@@ -1,8 +1,8 @@
 """Charging a customer: reserve, screen, authorize, capture, credit the merchant, confirm.
 
 Read from the table at the end: the table is the flow. A step's decisions are made from the payment
-as read and from what the provider told; every write repeats the payment's version, so a decision
-made on a stale read is never stored.
+as read and from what the provider told; every write of the payment, and every promise of a call
+that moves money, repeats its version, so a decision made on a stale read is never stored.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ from apps.sagas.definition import (
 )
 from apps.wallets import services as wallets
 
+# What card networks grant a merchant, where the provider does not say.
+AUTHORIZATION_LASTS = timedelta(days=7)
 ACTION_TIMEOUT = timedelta(hours=1)
 # We void before the provider does, so that the end of an authorization is our own doing.
 VOID_BEFORE_EXPIRY = timedelta(hours=1)
@@ -118,6 +120,7 @@ def authorized(context: Context) -> None:
     payment.provider_reference = told.provider_reference
     payment.amount_authorized = payment.amount
     payment.authorized_at = context.now
+    payment.capture_before = context.now + AUTHORIZATION_LASTS
     if told.capture_before:
         payment.capture_before = datetime.fromisoformat(told.capture_before)
     if told.card is not None:
@@ -125,9 +128,7 @@ def authorized(context: Context) -> None:
         _describe_method(payment, told)
     records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
     # Whoever asked is answered with these bytes, also when somebody else answers.
-    idempotency.store_answer(
-        resource_id=payment.id, status=201, content=answers.known(payment), now=context.now
-    )
+    idempotency.store_answer(resource_id=payment.id, status=201, content=answers.known(payment))
 
 
 def _create(context: Context) -> Decision:
@@ -310,6 +311,7 @@ def debit_merchant(context: Context) -> None:
 def confirm(context: Context) -> None:
     """Tell everybody: the payment is whole, its money is where it belongs."""
     payment: Payment = context.subject
+    idempotency.let_expire(resource_id=payment.id, now=context.now)
     records.save_payment(payment, event="payment.succeeded", actor=SYSTEM, now=context.now)
 
 
@@ -329,7 +331,8 @@ def close(context: Context, abort: Abort) -> None:
     else:
         payment.mark_failed()
         event = "payment.failed"
-    payment.failure_code = "" if abort.code == Voided.code else abort.decline_code or abort.code
+    code = abort.decline_code or abort.code
+    payment.failure_code = "" if abort.code == Voided.code else code[:60]
     payment.failure_message = abort.message[:300] if payment.failure_code else ""
     records.save_payment(payment, event=event, actor=SYSTEM, now=context.now)
 

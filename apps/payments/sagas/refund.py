@@ -13,6 +13,7 @@ from apps.core import ids
 from apps.core.errors import CardError
 from apps.core.money import to_minor
 from apps.core.types import Actor
+from apps.gateways import selectors as gateways_selectors
 from apps.gateways import services as gateways
 from apps.gateways.types import (
     InspectRefundRequest,
@@ -61,9 +62,7 @@ def send(context: Context) -> Decision:
     """Send the refund; two refunds of one payment go one after the other."""
     refund: Refund = context.subject
     if "refund" not in context.results:
-        if selectors.has_open_call(refund.payment):
-            return Wait(context.now + SLOT_TAKEN, "another_call")
-        return _ready(_request(refund.payment, refund))
+        return _ready(context, _request(refund.payment, refund))
     told = _last_told(context)
     if told.status is RefundStatus.SUCCEEDED:
         return Skip()
@@ -71,7 +70,7 @@ def send(context: Context) -> Decision:
         raise RefundFailed(decline_code=told.provider_code or None)
     if context.answered:
         return _wait_for_the_bank(context, refund, told)
-    return _ready(_inspect(refund.payment, told.provider_reference))
+    return _ready(context, _inspect(refund.payment, told.provider_reference))
 
 
 def sent(context: Context) -> None:
@@ -94,9 +93,7 @@ def check(context: Context) -> Decision:
     refund: Refund = context.subject
     if "inspect_refund" in context.results:
         return Skip()
-    if selectors.has_open_call(refund.payment):
-        return Wait(context.now + SLOT_TAKEN, "another_call")
-    return _ready(_inspect(refund.payment, refund.provider_reference))
+    return _ready(context, _inspect(refund.payment, refund.provider_reference))
 
 
 def checked(context: Context) -> None:
@@ -120,9 +117,7 @@ def give_back(context: Context) -> Decision:
     if refund is None:
         refund = _promise(payment, context.now)
     if "refund" not in context.results:
-        if not context.answered and selectors.has_open_call(payment):
-            return Wait(context.now + SLOT_TAKEN, "another_call")
-        return _ready(_request(payment, refund))
+        return _ready(context, _request(payment, refund))
     if context.results["refund"].outcome is Outcome.FAILED:
         return _ask_again(context, refund)
     told = _last_told(context)
@@ -132,7 +127,7 @@ def give_back(context: Context) -> Decision:
         return Skip()
     if context.answered:
         return _wait_for_the_bank(context, refund, told)
-    return _ready(_inspect(payment, told.provider_reference))
+    return _ready(context, _inspect(payment, told.provider_reference))
 
 
 def given_back(context: Context) -> None:
@@ -151,7 +146,7 @@ def _ask_again(context: Context, refund: Refund) -> Decision:
         return Wait(context.now + PENDING_CHECK, "refund_refused")
     if context.now - refund.created_at > PERSON_AFTER:
         raise RuntimeError("the provider refuses to give a captured payment back")
-    return _ready(_request(context.subject, refund))
+    return _ready(context, _request(context.subject, refund))
 
 
 def _promise(payment: Payment, now: datetime) -> Refund:
@@ -198,7 +193,7 @@ def _confirm(payment: Payment, refund: Refund, told: ProviderRefund, now: dateti
 def _fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
-    refund.failure_code, refund.failed_at = code, now
+    refund.failure_code, refund.failed_at = code[:60], now
     payment.refund_reserved -= refund.amount
     payment.fee_returned -= refund.fee_returned
     if was_confirmed:
@@ -225,7 +220,15 @@ def _inspect(payment: Payment, provider_reference: str) -> InspectRefundRequest:
     )
 
 
-def _ready(request: Request) -> Ready:
+def _ready(context: Context, request: Request) -> Decision:
+    """Promise a call, unless the payment's one slot for an open call is taken: then wait for it.
+
+    After an answer the slot was our own, and is let go in this very commit.
+    """
+    if not context.answered and gateways_selectors.find_open_call(
+        book_id=context.run.book_id, payment_id=request.payment_id
+    ):
+        return Wait(context.now + SLOT_TAKEN, "another_call")
     return Ready(str(request.operation), freeze(request))
 
 

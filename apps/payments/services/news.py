@@ -1,0 +1,170 @@
+"""What providers tell us: events, which only make us ask, and statements, which are booked."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, transaction
+
+from apps.core import db
+from apps.core.money import from_minor
+from apps.gateways import inbox, statements
+from apps.gateways import selectors as gateways
+from apps.gateways.types import LineKind, StatementLine
+from apps.payments import postings, records, selectors
+from apps.payments.models import Payment, Refund
+from apps.payments.types import RefundStatus
+from apps.sagas import services as sagas
+
+if TYPE_CHECKING:
+    from apps.gateways.models import InboundEvent
+    from apps.sagas.models import Run
+
+log = structlog.get_logger(__name__)
+
+# Events of these objects are news of a payment or of one of its refunds.
+_NEWS = ("payment_intent.", "charge.", "refund.")
+_REFUND_NEWS = ("refund.", "charge.refund")
+_NOT_YET = ("charge.dispute.",)
+SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
+# An object nobody here knows yet may be one whose answer is still on its way.
+PARKED_FOR = timedelta(minutes=15)
+
+
+def apply_event(*, event_id: UUID, now: datetime) -> None:
+    """Let the run that an event is about ask the provider what is true; payloads are not believed.
+
+    Retries: safe; an event is marked once, a nudge carries nothing. One about an object that we do
+    not know yet stays unmarked for a while: the answer that names the object may still be coming.
+    Transaction: its own.
+    """
+    event = gateways.find_event(event_id)
+    if event is None or event.processed_at is not None:
+        return
+    if not event.kind.startswith(_NEWS) or event.kind.startswith(_NOT_YET):
+        _mark(event_id, "kept: kind not handled", now)
+        return
+    reference = event.payment_reference or event.object_reference
+    owner = gateways.find_owner(provider=event.provider, reference=reference)
+    if owner is None:
+        if now - event.received_at > PARKED_FOR:
+            _mark(event_id, "kept: unknown object", now)
+        return
+    # Somebody may start the same look at this moment: then the sweep comes back to this event.
+    with suppress(IntegrityError, db.GuardFailed), db.unit():
+        note = _nudge_about(owner.book_id, owner.payment_id, event, now)
+        inbox.mark_processed(event_id=event_id, note=note, now=now)
+
+
+def _nudge_about(book_id: UUID, payment_id: UUID, event: InboundEvent, now: datetime) -> str:
+    if not event.kind.startswith(_REFUND_NEWS):
+        return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
+    refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
+    if refund is None:  # the answer that names it may be on its way: it is one of the open ones
+        waiting = selectors.list_open_refunds(book_id, payment_id).order_by("id")
+        notes = {_told_when_idle(selectors.find_refund_run(each), now) for each in waiting}
+        return "nudged" if "nudged" in notes else _nudged(None, now)
+    run = selectors.find_refund_run(refund)
+    is_over = run is not None and not run.is_open
+    return _look_again(refund, now) if is_over else _told_when_idle(run, now)
+
+
+def _look_again(refund: Refund, now: datetime) -> str:
+    """A refund that succeeded may fail days later: ask, unless somebody is asking already."""
+    check = selectors.find_refund_check(refund)
+    if refund.status != RefundStatus.SUCCEEDED or (check is not None and check.is_open):
+        return _told_when_idle(check, now)
+    check = sagas.start(saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now)
+    db.on_commit(partial(sagas.hand_over, check))
+    return "asking"
+
+
+def _nudged(run: Run | None, now: datetime) -> str:
+    if run is None or not run.is_open:
+        return "known already" if run else "kept: nobody waits for it"
+    sagas.resume(run_id=run.id, now=now)
+    return "nudged"
+
+
+def _told_when_idle(run: Run | None, now: datetime) -> str:
+    """As `_nudged`, but a refund that is being asked about right now is told later.
+
+    Its answer may be older than this news, and nothing would ask again: the event stays
+    unprocessed (the guard fails), and the sweep comes back to it.
+    """
+    if run is None or not run.is_open:
+        return _nudged(run, now)
+    sagas.resume(run_id=run.id, now=now, must_wait=True)
+    return "nudged"
+
+
+def _mark(event_id: UUID, note: str, now: datetime) -> None:
+    with db.unit():
+        inbox.mark_processed(event_id=event_id, note=note, now=now)
+
+
+def settle(*, provider: str, since: datetime, now: datetime) -> int:
+    """Book every line of every payout that the provider made since; how many were new.
+
+    Retries: safe; a line is booked once. Transaction: one a line; none may be open.
+
+    :raises OutcomeUnknown: the provider could not be asked; what was booked stays booked.
+    """
+    lines = statements.fetch(provider=provider, since=since)
+    payouts = [line.source_reference for line in lines if line.kind is LineKind.PAYOUT]
+    return sum(
+        _settled(line, now)
+        for payout in payouts
+        for line in statements.fetch(provider=provider, payout=payout)
+    )
+
+
+def _settled(line: StatementLine, now: datetime) -> bool:
+    """One line that cannot be booked keeps no other from it; it comes again with the next run."""
+    try:
+        return apply_settlement(line, now=now)
+    except Exception:
+        log.exception("payments.line_not_settled", line=line.line_reference)
+        return False
+
+
+def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
+    """Book one line that the provider has paid out.
+
+    False: it is booked already, is not ours, or is about a payment not captured in our books yet.
+    Retries: safe; a line is booked once, under its own reference.
+    Transaction: its own; the payment stays locked until its commit.
+    """
+    owner = gateways.find_owner(provider=line.provider, reference=line.payment_reference)
+    if owner is None or line.kind not in SETTLED_KINDS or not line.payout_reference:
+        return False
+    with transaction.atomic():
+        payment = selectors.lock(owner.book_id, owner.payment_id)
+        # A capture whose answer we still wait for is settled once it is in the books.
+        is_booked = selectors.has_settlement_line(payment, line.provider, line.line_reference)
+        if is_booked or not payment.is_captured:
+            return False
+        _book_line(payment, line, now)
+    return True
+
+
+def _book_line(payment: Payment, line: StatementLine, now: datetime) -> None:
+    gross = from_minor(line.gross_minor, line.currency)
+    provider_fee = from_minor(line.fee_minor, line.currency)
+    records.insert_settlement_line(payment, line, gross, provider_fee, now)
+    postings.settled(
+        book_id=payment.book_id,
+        provider=line.provider,
+        line_reference=line.line_reference,
+        gross=gross,
+        provider_fee=provider_fee,
+        occurred_at=line.occurred_at,
+    )
+    if line.kind is LineKind.CHARGE and payment.settled_at is None:
+        payment.settled_at = now
+        records.save_headline(payment, event="payment.settled", actor="system", now=now)
