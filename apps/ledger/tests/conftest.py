@@ -1,6 +1,7 @@
 import pytest
 
 from apps.core.ids import new_id
+from apps.ledger.tests.books import in_euros, post, violations
 
 
 @pytest.fixture
@@ -12,3 +13,16 @@ def book():
 @pytest.fixture
 def wallet():
     return f"wallet:{new_id()}:available"
+
+
+@pytest.fixture
+def tell(book):
+    """Book a story, event by event, and hand back where it left the books."""
+
+    def told(*events: str) -> dict[str, str]:
+        for event in events:
+            post(book, event)
+        assert violations() == []
+        return in_euros(book)
+
+    return told
