@@ -115,7 +115,9 @@ class Accept(Payments):
             )
 
         return idempotency.run(
-            RequestFacts.of(request), create, lambda _made, _taken_over: (202, {}, False)
+            RequestFacts.of(request, is_held=True),
+            create,
+            lambda _made, _taken_over: (202, {}, False),
         )
 
 
