@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 
+from apps.core import clock
+from apps.gateways import providers
+from apps.gateways.providers.stripe import Stripe
+from apps.gateways.types import ConfirmRequest, ProviderPayment
 from apps.payments.sagas.charge import VOID_BEFORE_EXPIRY
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_due
@@ -251,6 +256,24 @@ class TestAnAuthorizationThatLapses:
         payment = truth.assert_told_once(merchant, simulator, payment_id)
         assert (payment.status, payment.failure_code) == ("VOIDED", "authorization_expired")
         assert simulator.book()[0]["cancellation_reason"] == "abandoned"
+
+    def test_that_the_provider_gives_no_end_ends_after_the_days_that_networks_grant(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        class Silent(Stripe):
+            def confirm(self, request: ConfirmRequest, *, op_key: str) -> ProviderPayment:
+                return replace(super().confirm(request, op_key=op_key), capture_before="")
+
+        silent = Silent(api_key=simulator.api_key, api_base=simulator.url)
+        with providers.using("stripe", silent):
+            payment_id = authorized(merchant)
+        moment = self.at(merchant, payment_id, VOID_BEFORE_EXPIRY)
+        assert moment > clock.now() + timedelta(days=6)
+
+        with time_machine.travel(moment + timedelta(seconds=1), tick=False):
+            finish_runs()
+
+        assert truth.assert_told_once(merchant, simulator, payment_id).status == "VOIDED"
 
     def test_is_captured_if_the_order_came_before(
         self, merchant: Merchant, simulator: Simulator
