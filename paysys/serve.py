@@ -7,7 +7,7 @@
 import os
 import sys
 
-WORKER_PROCESSES = "2"
+WORKER_PROCESSES = "4"  # they wait for the disk and for providers more than they compute
 
 
 def command(role: str, *, schedule: str = "/tmp/beat-schedule") -> list[str]:  # noqa: S108

@@ -8,11 +8,13 @@ import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
+from tqdm import tqdm
+
 from paysys.replay.client import Client
 from paysys.replay.drive import Merchant
 
 PAGE = 100
-SETTLING_SECONDS = 120.0
+SETTLING_SECONDS = 60.0
 
 # What a payment's state must look like at the provider.
 _AT_THE_PROVIDER = {
@@ -29,18 +31,24 @@ UNDER_WAY = ("CREATED", "VALIDATED", "AUTHORIZED")
 
 
 def settle_down(url: str, merchants: Iterable[Merchant], wanted: set[str]) -> dict[str, Any]:
-    """Our payments by public id, once none of the wanted ones is under way any more."""
-    client = Client(url)
-    deadline = time.monotonic() + SETTLING_SECONDS
-    while True:
-        found: dict[str, Any] = {}
-        for merchant in merchants:
-            found |= _payments(client, merchant, wanted)
-        under_way = [p for p in found.values() if p["status"] in UNDER_WAY]
-        if not under_way or time.monotonic() > deadline:
-            client.close()
-            return found
-        time.sleep(0.5)
+    """Our payments by public id, once none of the wanted ones is under way any more.
+
+    Gives up when for `SETTLING_SECONDS` not one of them has got any further.
+    """
+    client, fewest, deadline = Client(url), len(wanted) + 1, 0.0
+    with tqdm(total=len(wanted), desc="captured", unit="", mininterval=0.5) as bar:
+        while True:
+            found: dict[str, Any] = {}
+            for merchant in merchants:
+                found |= _payments(client, merchant, wanted)
+            under_way = sum(payment["status"] in UNDER_WAY for payment in found.values())
+            bar.update(len(wanted) - under_way - bar.n)
+            if under_way < fewest:
+                fewest, deadline = under_way, time.monotonic() + SETTLING_SECONDS
+            if not under_way or time.monotonic() > deadline:
+                client.close()
+                return found
+            time.sleep(2)
 
 
 def disagreements(ours: dict[str, Any], simulator_url: str) -> list[str]:
