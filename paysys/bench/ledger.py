@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,17 +82,25 @@ class Worker:
             with self.db.unit():
                 self.ledger.post_many(book_id=merchant(book), postings=postings)
 
+    @cached_property
+    def wallets(self) -> list[tuple[UUID, str]]:
+        """Every wallet's book and code, made beforehand: choosing one is not measured."""
+        return [
+            (merchant(number % MERCHANTS), self.chart.wallet_available(wallet(number)))
+            for number in range(WALLETS)
+        ]
+
     def pick(self, hot: bool) -> tuple[UUID, str]:
         """A merchant and one of its wallets; if `hot`, every second time the same merchant."""
-        number = self.chance.randrange(WALLETS)
+        number = int(self.chance.random() * WALLETS)
         if hot and self.chance.random() < 0.5:
             number -= number % MERCHANTS
-        return merchant(number % MERCHANTS), self.chart.wallet_available(wallet(number))
+        return self.wallets[number]
 
     def lines(self, code: str, entries: int) -> list[Any]:
         """A payment of four entries, or of six with a part by card."""
         debit, credit, chart = self.types.debit, self.types.credit, self.chart
-        cents = self.chance.randrange(100, 10_000)
+        cents = int(100 + self.chance.random() * 9_900)
         gross, fee = self.of_cents(cents), self.of_cents(max(1, cents * 3 // 100))
         made = [
             debit(code, gross),
@@ -131,8 +140,8 @@ class Worker:
             number = self.chance.randrange(MERCHANTS)
             postings = []
             for _ in range(size):
-                of_book = number + MERCHANTS * self.chance.randrange(WALLETS // MERCHANTS)
-                code = self.chart.wallet_available(wallet(of_book))
+                nth = int(self.chance.random() * (WALLETS // MERCHANTS))
+                _, code = self.wallets[number + MERCHANTS * nth]
                 reference = f"pay {self.new_id()}"
                 postings.append(
                     self.types.Posting(reference, "payment", self.lines(code, 4), self.now)

@@ -121,13 +121,15 @@ print(services.issue_key(book_id=book_id, name="bench", actor="system", now=now)
 _MESSAGES = """
 import json, sys, uuid
 import django; django.setup()
-from django.db.backends.utils import CursorWrapper
+from django.db.backends.signals import connection_created
 from django.test import Client
-sent, execute = [], CursorWrapper.execute
-def count(self, sql, params=None):
+sent = []
+def count(execute, sql, params, many, context):
     sent.append(str(sql))
-    return execute(self, sql, params)
-CursorWrapper.execute = count
+    return execute(sql, params, many, context)
+def watch(connection, **_):
+    connection.execute_wrappers.append(count)
+connection_created.connect(watch)
 client = Client()
 def ask(path):
     sent.clear()
