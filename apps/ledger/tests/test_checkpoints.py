@@ -179,6 +179,15 @@ def prepared_writer(book):
         query(f"COMMIT PREPARED '{name}'")
 
 
+def until_somebody_waits():
+    waits = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    # A transaction sees one picture of the activity unless it asks for a new one.
+    until_true(lambda: query("SELECT pg_stat_clear_snapshot()") and query(waits))
+
+
 @contextmanager
 def waiting_writer(book):
     """A posting that is stamped and then waits for a row that somebody else holds."""
@@ -199,12 +208,7 @@ def waiting_writer(book):
     holder.start()
     assert held.wait(30)
     thread.start()
-    until_true(
-        lambda: query(
-            "SELECT 1 FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-    )
+    until_somebody_waits()
     try:
         yield
     finally:
@@ -230,6 +234,22 @@ class TestAgainstWriters:
         take_checkpoints()
         assert selectors.settled_until() > settled
         assert read(book) == (full, full)
+        assert violations() == []
+
+    def test_a_stamp_is_never_older_than_its_transaction_id(self, book):
+        """Else a posting held up between the two would be missed: here by a lock on the table."""
+        post(book, CREDITED)
+        thread = Thread(target=lambda: (post(book, CREDITED), connection.close()))
+        with transaction.atomic():
+            query("LOCK TABLE ledger_transaction IN SHARE MODE")
+            thread.start()
+            until_somebody_waits()
+            (taken,) = at_once([take_what_one_can])
+            assert taken == 0
+        thread.join(30)
+        take_checkpoints()
+
+        assert read(book) == (20, 20)
         assert violations() == []
 
     def test_a_storm(self, book):
