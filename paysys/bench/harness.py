@@ -231,6 +231,16 @@ def strangers_cpu() -> float:
     return of_all - ours
 
 
+def together(answers: list[dict[str, Any]]) -> Mapping[str, float]:
+    """What a fleet did: rates add up, the rest is the workers' median."""
+    return {
+        key: sum(answer[key] for answer in answers)
+        if key == "per_second"
+        else median(answer[key] for answer in answers)
+        for key in answers[0]
+    }
+
+
 def ratio(ours: Sequence[float], yardstick: Sequence[float]) -> float:
     """The median, over rounds, of ours by the yardstick of the same round."""
     return median(one / other for one, other in zip(ours, yardstick, strict=True))

@@ -260,16 +260,6 @@ class Worker:
         return (time.perf_counter() - begun) * 1000
 
 
-def together(answers: list[dict[str, Any]]) -> Mapping[str, float]:
-    """What a fleet did: rates add up, the rest is the workers' median."""
-    return {
-        key: sum(answer[key] for answer in answers)
-        if key == "per_second"
-        else median(answer[key] for answer in answers)
-        for key in answers[0]
-    }
-
-
 def cases(
     bench: Bench, workers: Mapping[int, Fleet], seconds: float
 ) -> dict[str, Callable[[], Mapping[str, float]]]:
@@ -278,7 +268,9 @@ def cases(
 
     def add(name: str, count: int, call: str, **options: Any) -> None:
         fleet = workers[count]
-        made[f"{name} {count}"] = lambda: together(fleet.call(call, seconds=seconds, **options))
+        made[f"{name} {count}"] = lambda: harness.together(
+            fleet.call(call, seconds=seconds, **options)
+        )
 
     for count in PROCESSES:
         made[f"tpcb {count}"] = lambda count=count: {  # type: ignore[misc]
