@@ -246,6 +246,26 @@ def ratio(ours: Sequence[float], yardstick: Sequence[float]) -> float:
     return median(one / other for one, other in zip(ours, yardstick, strict=True))
 
 
+def quiet_rounds(*cases: Numbers) -> list[int]:
+    """The rounds in which nobody disturbed any of these cases; all of them if there is none."""
+    count = len(cases[0]["strangers"])
+    quiet = [n for n in range(count) if all(case["strangers"][n] <= QUIET for case in cases)]
+    return quiet or list(range(count))
+
+
+def quiet_ratio(ours: Numbers, yardstick: Numbers) -> float:
+    """As `ratio` of what they did a second, over the rounds in which both were left alone."""
+    rounds = quiet_rounds(ours, yardstick)
+    return ratio(
+        [ours["per_second"][n] for n in rounds], [yardstick["per_second"][n] for n in rounds]
+    )
+
+
+def quiet_median(case: Numbers, key: str) -> float:
+    """The median of a figure over the rounds in which the case was left alone."""
+    return median(case[key][n] for n in quiet_rounds(case))
+
+
 def percentiles(values: Sequence[float], *points: float) -> dict[str, float]:
     """`percentiles(latencies, 50, 99)` is {"p50": …, "p99": …}, nearest rank."""
     ordered = sorted(values)

@@ -41,6 +41,15 @@ class TestHarness:
 
         assert found == {"per_second": 2, "strangers": 0}
 
+    def test_rounds_that_others_disturbed_do_not_count_if_there_are_quiet_ones(self):
+        ours = {"per_second": [10.0, 30.0, 90.0], "strangers": [0.0, 0.9, 0.1]}
+        peer = {"per_second": [10.0, 10.0, 30.0], "strangers": [0.1, 0.0, 0.9]}
+
+        assert harness.quiet_ratio(ours, peer) == 1
+        assert harness.quiet_median(ours, "per_second") == 50
+        noisy = {"per_second": [10.0, 30.0], "strangers": [0.9, 0.8]}
+        assert harness.quiet_median(noisy, "per_second") == 20
+
     def test_the_table_says_what_missed_its_floor(self):
         text = harness.table(
             "T",
