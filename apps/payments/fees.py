@@ -28,6 +28,7 @@ def charge(payment: Payment) -> None:
     fixed_part = min(fixed.amount, fee)
     nothing = Decimal(0)
     payment.fee = fee
+    payment.amount_credited = payment.amount_captured
     payment.fee_returnable = (fee - fixed_part if payment.fee_returns_percentage else nothing) + (
         fixed_part if payment.fee_returns_fixed else nothing
     )

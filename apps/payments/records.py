@@ -30,11 +30,12 @@ _FIXED = {"id", "book_id", "version", "created_by", "created_at"}
 _FIXED_OF_PAYMENT = _FIXED | {
     *("currency", "amount", "capture_method", "method", "source", "payment_method_id"),
     *("destination", "reference", "description", "return_url", "metadata", "provider"),
-    *("provider_token", "route", "fee_basis_points", "fee_fixed", "fee_returns_percentage"),
-    "fee_returns_fixed",
+    *("provider_token", "route", "destination_wallet_id", "wallet_id", "wallet_amount", "hold_id"),
+    *("credit_currency", "quote_id", "rate_mid", "rate"),
 }
 _FIXED_OF_REFUND = _FIXED | {
-    *("payment_id", "currency", "amount", "fee_returned", "reason", "metadata", "is_compensation"),
+    *("payment_id", "currency", "amount", "card_amount", "to_wallet_id", "bearer_amount"),
+    *("fee_returned", "reason", "metadata", "is_compensation"),
 }
 
 
@@ -97,6 +98,9 @@ _FRESH_PAYMENT = {
     **dict.fromkeys(("amount_authorized", "amount_captured", "refund_reserved"), "0"),
     **dict.fromkeys(("amount_refunded", "amount_disputed", "amount_charged_back"), "0"),
     **dict.fromkeys(("amount_excess", "fee", "fee_returnable", "fee_returned"), "0"),
+    **dict.fromkeys(("wallet_captured", "card_refund_reserved", "amount_credited"), "0"),
+    **dict.fromkeys(("fx_spread", "credit_returned"), "0"),
+    "available_on": "NULL",
 }
 _PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
 _REFUND = _Table(Refund, _FIXED_OF_REFUND)

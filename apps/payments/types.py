@@ -31,6 +31,34 @@ class RefundStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class PayoutKind(StrEnum):
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+    WITHDRAWAL = "withdrawal"
+
+
+class PayoutStatus(StrEnum):
+    PENDING = "PENDING"
+    IN_TRANSIT = "IN_TRANSIT"
+    PAID = "PAID"
+    FAILED = "FAILED"
+    RETURNED = "RETURNED"
+
+
+class BalanceKind(StrEnum):
+    """What changed a merchant's balance."""
+
+    PAYMENT = "payment"
+    PAYMENT_UNDONE = "payment_undone"
+    REFUND = "refund"
+    REFUND_FAILURE = "refund_failure"
+    RESERVE_KEPT = "reserve_kept"
+    RESERVE_FREED = "reserve_freed"
+    PAYOUT = "payout"
+    PAYOUT_FAILURE = "payout_failure"
+    PAYOUT_RETURN = "payout_return"
+
+
 class CaptureMethod(StrEnum):
     AUTOMATIC = "automatic"
     MANUAL = "manual"

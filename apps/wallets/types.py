@@ -1,4 +1,4 @@
-"""What a customer pays with, as values."""
+"""What a customer pays with and keeps with us, as values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ class MethodKind(StrEnum):
 
     CARD = "card"
     BANK = "bank"
+
+
+class WalletStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"  # nothing goes out, money still comes in
+    CLOSED = "CLOSED"
+
+
+class HoldStatus(StrEnum):
+    OPEN = "OPEN"
+    CAPTURED = "CAPTURED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
 
 
 METHOD_PREFIXES = tuple(kind.value for kind in MethodKind)

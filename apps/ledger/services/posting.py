@@ -19,7 +19,7 @@ from uuid import UUID
 from apps.core import db
 from apps.core.errors import CardError
 from apps.core.ids import new_id
-from apps.core.money import exponent
+from apps.core.money import Money, exponent, to_minor
 from apps.ledger import chart
 from apps.ledger.types import EntryType, Line, Posting
 
@@ -68,13 +68,22 @@ class AlreadyReversed(Misposting):
 
 
 class InsufficientFunds(CardError):
-    """An account would fall below its floor, or a guarded line would take it below zero."""
+    """An account would fall below its floor, or a guarded line would take it below zero.
+
+    The answer says what there is: `available` in minor units, and its `currency`. `facts` are for
+    us: the account, the reference, in a batch the position.
+    """
 
     code = "insufficient_funds"
     says = "The balance does not cover this amount."
 
     def __init__(self, message: str = "", **facts: Any) -> None:
-        super().__init__(message)
+        extra = {}
+        if "balance" in facts:
+            currency = facts["currency"]
+            available = to_minor(Money(Decimal(str(facts["balance"])), currency))
+            extra = {"available": available, "currency": currency}
+        super().__init__(message, **extra)
         self.facts = facts
 
 
@@ -89,7 +98,9 @@ db.ERRORS.update(
     {
         "LG001": _raised_as(Unbalanced),
         "LG002": _raised_as(UnknownAccount),
-        "LG004": lambda _message, detail: InsufficientFunds(**json.loads(detail)),
+        "LG004": lambda _message, detail: InsufficientFunds(
+            **json.loads(detail, parse_float=Decimal)
+        ),
         "LG005": _raised_as(ReferenceReused),
         "LG007": _raised_as(NoRow),
         "LG008": _raised_as(UnknownTransaction),

@@ -143,6 +143,7 @@ class TestRefused:
             "reference": "last",
             "account": wallet,
             "currency": "EUR",
+            "balance": 10,
         }
 
     def test_a_later_credit_does_not_pay_for_an_earlier_debit(self, book, wallet):

@@ -265,15 +265,20 @@ class TestFloor:
             post(book, f"debit {wallet} 0.01\n credit merchant:pending 0.01", reference="more")
 
         assert (refused.value.status, refused.value.code) == (402, "insufficient_funds")
-        assert refused.value.facts == {"reference": "more", "account": wallet, "currency": "EUR"}
+        assert refused.value.facts == {
+            "reference": "more",
+            "account": wallet,
+            "currency": "EUR",
+            "balance": 0,
+        }
         assert (counted(), balances(book)) == before
 
-    def test_the_refusal_does_not_tell_the_merchant_whose_account(self, book, wallet):
+    def test_the_refusal_tells_the_merchant_what_there_is_and_not_whose_account(self, book, wallet):
         with pytest.raises(ledger.InsufficientFunds) as refused:
             post(book, f"debit {wallet} 1\n credit merchant:pending 1")
 
         assert wallet not in refused.value.message
-        assert refused.value.extra == {}
+        assert refused.value.extra == {"available": 0, "currency": "EUR"}
 
     def test_a_refused_posting_opens_no_account(self, book, wallet):
         with pytest.raises(ledger.InsufficientFunds):

@@ -156,6 +156,8 @@ def _promise(payment: Payment, now: datetime) -> Refund:
         payment=payment,
         currency=payment.currency,
         amount=payment.amount_captured,
+        card_amount=payment.amount_captured,
+        bearer_amount=payment.amount_captured,
         reason="compensation",
         is_compensation=True,
         created_by=SYSTEM,
@@ -194,6 +196,8 @@ def _fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
     refund.failure_code, refund.failed_at = code[:60], now
+    refund.failed_amount, refund.failed_bearer_amount = refund.amount, refund.bearer_amount
+    refund.failed_fee = refund.fee_returned
     payment.refund_reserved -= refund.amount
     payment.fee_returned -= refund.fee_returned
     if was_confirmed:

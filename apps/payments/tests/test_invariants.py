@@ -15,8 +15,9 @@ _DROP = "ALTER TABLE payments_payment DROP CONSTRAINT "
 _NEW_REFUND = (
     "INSERT INTO payments_refund (id, book_id, payment_id, status, currency, amount, fee_returned,"
     " reason, metadata, is_compensation, provider_reference, failure_code, version, created_by,"
-    " created_at, updated_at) SELECT gen_random_uuid(), book_id, id, '{}', currency, 7, 0, '',"
-    " '{{}}', false, 're_x', '', 1, 'system', now(), now() FROM payments_payment"
+    " created_at, updated_at, card_amount, bearer_amount, failed_amount, failed_bearer_amount,"
+    " failed_fee) SELECT gen_random_uuid(), book_id, id, '{}', currency, 7, 0, '',"
+    " '{{}}', false, 're_x', '', 1, 'system', now(), now(), 7, 7, 0, 0, 0 FROM payments_payment"
 )
 _ONE_MORE = (
     "INSERT INTO ledger_entry (transaction_id, line, book_id, account_id, entry_type, amount,"

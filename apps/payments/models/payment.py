@@ -1,4 +1,4 @@
-"""Payments and refunds.
+"""The payment: one order of a merchant's to be paid, by a card, by a wallet, or by both.
 
 Rows are written by `records` through guarded statements: a payment's `version` is repeated in
 every write, so that nothing decided on a stale read is ever stored. The guards here (CHECKs, the
@@ -8,7 +8,7 @@ trigger of legal moves, the money-out budget) hold whatever the code does.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -16,14 +16,10 @@ from django_fsm import GET_STATE, FSMField, transition
 
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
+from apps.payments.models.base import ZERO, Remembering, amount_field
+from apps.payments.models.fx import rate_field
 from apps.payments.states import HEADLINES, MOVES
-from apps.payments.types import CaptureMethod, RefundStatus, Status
-
-_ZERO = Decimal(0)
-
-
-def _amount(**options: Any) -> models.DecimalField:
-    return models.DecimalField(max_digits=20, decimal_places=4, **options)
+from apps.payments.types import CaptureMethod, Status
 
 
 def _moves(trigger: str) -> Any:
@@ -50,32 +46,14 @@ def headline_of(
     return Status.SETTLED if is_settled else Status.CAPTURED
 
 
-class _Remembering(models.Model):
-    """Knows what its row held when it was read or last written, so that only changes are sent.
+class Payment(Remembering):
+    """One payment. Amounts are in `currency`, whole in its minor unit.
 
-    Values are replaced, never changed in place.
+    What the merchant (or a topped-up wallet) is credited, and the fee out of it, are in
+    `credit_currency`, which differs from `currency` only if the payment was made with a quote.
+    `wallet_amount` of `amount` is paid by the wallet `wallet_id`, out of the hold `hold_id`; the
+    rest by the card, which may be all or nothing of it.
     """
-
-    class Meta:
-        abstract = True
-
-    kept: dict[str, Any] = {}
-
-    @classmethod
-    def from_db(cls, *facts: Any, **options: Any) -> Self:
-        row = super().from_db(*facts, **options)
-        row.remember()
-        return row
-
-    def remember(self) -> None:
-        """Note that the row now holds what this object says."""
-        self.kept = {
-            k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "kept"
-        }
-
-
-class Payment(_Remembering):
-    """One payment. Amounts are in `currency`, whole in its minor unit."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     book_id = models.UUIDField()
@@ -83,7 +61,7 @@ class Payment(_Remembering):
         default=Status.CREATED, choices=[(s, s) for s in Status], protected=True, max_length=16
     )
     currency = models.CharField(max_length=3)
-    amount = _amount()
+    amount = amount_field()
     capture_method = models.CharField(
         max_length=9, choices=[(m, m) for m in CaptureMethod], default=CaptureMethod.AUTOMATIC
     )
@@ -91,6 +69,10 @@ class Payment(_Remembering):
     source = models.CharField(max_length=255)
     payment_method_id = models.UUIDField(null=True)
     destination = models.CharField(max_length=40)
+    destination_wallet_id = models.UUIDField(null=True)  # a top-up's
+    wallet_id = models.UUIDField(null=True)
+    wallet_amount = amount_field(default=ZERO)
+    hold_id = models.UUIDField(null=True)
     reference = models.CharField(max_length=100, null=True)
     description = models.CharField(max_length=500, blank=True)
     return_url = models.CharField(max_length=1000, blank=True)
@@ -112,25 +94,40 @@ class Payment(_Remembering):
     failure_code = models.CharField(max_length=60, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
 
-    capture_requested_amount = _amount(null=True)
+    capture_requested_amount = amount_field(null=True)
     void_requested_at = models.DateTimeField(null=True)
 
-    amount_authorized = _amount(default=_ZERO)
-    amount_captured = _amount(default=_ZERO)
-    refund_reserved = _amount(default=_ZERO)
-    amount_refunded = _amount(default=_ZERO)
-    amount_disputed = _amount(default=_ZERO)
-    amount_charged_back = _amount(default=_ZERO)
-    amount_excess = _amount(default=_ZERO)
+    amount_authorized = amount_field(default=ZERO)
+    amount_captured = amount_field(default=ZERO)
+    wallet_captured = amount_field(default=ZERO)  # of it, out of the wallet's hold
+    refund_reserved = amount_field(default=ZERO)
+    card_refund_reserved = amount_field(default=ZERO)  # of it, back to the card
+    amount_refunded = amount_field(default=ZERO)
+    amount_disputed = amount_field(default=ZERO)
+    amount_charged_back = amount_field(default=ZERO)
+    amount_excess = amount_field(default=ZERO)
 
-    # The plan's numbers as agreed when the payment was made; a later plan does not reach it.
+    # The two rates of a conversion: units of `credit_currency` for one of `currency`.
+    credit_currency = models.CharField(max_length=3)
+    quote_id = models.UUIDField(null=True)
+    rate_mid = rate_field(null=True)
+    rate = rate_field(null=True)
+    amount_credited = amount_field(default=ZERO)
+    fx_spread = amount_field(default=ZERO)
+    credit_returned = amount_field(default=ZERO)  # by refunds that stand, cumulatively
+    available_on = models.DateField(null=True)
+
+    # The plan's numbers as agreed when the payment was made; a later plan does not reach it. The
+    # plan of a card's country is known once the card is.
     fee_basis_points = models.IntegerField()
-    fee_fixed = _amount()
+    fee_fixed = amount_field()
+    fee_minimum = amount_field(default=ZERO)
+    fee_cap = amount_field(null=True)
     fee_returns_percentage = models.BooleanField()
     fee_returns_fixed = models.BooleanField()
-    fee = _amount(default=_ZERO)
-    fee_returnable = _amount(default=_ZERO)
-    fee_returned = _amount(default=_ZERO)
+    fee = amount_field(default=ZERO)
+    fee_returnable = amount_field(default=ZERO)
+    fee_returned = amount_field(default=ZERO)
 
     version = models.IntegerField(default=1)
     created_by = models.CharField(max_length=60)
@@ -176,16 +173,64 @@ class Payment(_Remembering):
             models.CheckConstraint(
                 condition=Q(
                     fee__gte=0,
-                    fee__lte=F("amount_captured"),
+                    fee__lte=F("amount_credited"),
                     fee_returnable__lte=F("fee"),
                     fee_returned__gte=0,
                     fee_returned__lte=F("fee_returnable"),
                 ),
                 name="payments_payment_fee",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    wallet_amount__gte=0,
+                    wallet_amount__lte=F("amount"),
+                    wallet_captured__gte=0,
+                    wallet_captured__lte=F("wallet_amount"),
+                    card_refund_reserved__gte=0,
+                    card_refund_reserved__lte=F("refund_reserved"),
+                    amount_captured__gte=F("wallet_captured") + F("card_refund_reserved"),
+                ),
+                name="payments_payment_tenders",
+            ),
+            models.CheckConstraint(
+                condition=Q(wallet_id=None, hold_id=None, wallet_amount=0)
+                | Q(wallet_id__isnull=False, hold_id__isnull=False, wallet_amount__gt=0),
+                name="payments_payment_wallet",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    amount_credited__gte=0,
+                    fx_spread__gte=0,
+                    credit_returned__gte=0,
+                    credit_returned__lte=F("amount_credited"),
+                ),
+                name="payments_payment_credit",
+            ),
+            # A conversion has its quote and both rates; without one nothing is converted.
+            models.CheckConstraint(
+                condition=Q(
+                    credit_currency=F("currency"),
+                    quote_id=None,
+                    rate_mid=None,
+                    rate=None,
+                    fx_spread=0,
+                )
+                | Q(
+                    ~Q(credit_currency=F("currency")),
+                    quote_id__isnull=False,
+                    rate_mid__gte=F("rate"),
+                    rate__gt=0,
+                ),
+                name="payments_payment_conversion",
+            ),
         ]
         indexes = [
             models.Index(fields=["book_id", "-id"], name="payments_payment_newest"),
+            models.Index(
+                fields=["book_id", "destination_wallet_id"],
+                name="payments_payment_top_up",
+                condition=Q(destination_wallet_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -195,6 +240,23 @@ class Payment(_Remembering):
         """One of this payment's amounts as `Money`."""
         return Money(amount, self.currency)
 
+    def credit(self, amount: Decimal) -> Money:
+        """An amount of what is credited, and of the fee, as `Money`."""
+        return Money(amount, self.credit_currency)
+
+    @property
+    def card_amount(self) -> Decimal:
+        """What the wallet does not pay."""
+        return self.amount - self.wallet_amount
+
+    @property
+    def card_captured(self) -> Decimal:
+        return self.amount_captured - self.wallet_captured
+
+    @property
+    def is_converted(self) -> bool:
+        return self.credit_currency != self.currency
+
     @property
     def is_captured(self) -> bool:
         return self.amount_captured > 0
@@ -203,7 +265,7 @@ class Payment(_Remembering):
     def refundable(self) -> Decimal:
         """What the money-out budget still has."""
         out = self.refund_reserved + self.amount_disputed + self.amount_charged_back
-        return max(self.amount_captured + self.amount_excess - out, _ZERO)
+        return max(self.amount_captured + self.amount_excess - out, ZERO)
 
     @_moves("validate")
     def mark_validated(self) -> None: ...
@@ -252,92 +314,3 @@ class Payment(_Remembering):
             charged_back=self.amount_charged_back,
             is_settled=self.settled_at is not None,
         )
-
-
-class Refund(_Remembering):
-    """Money on its way back: reserved when asked for, confirmed when the provider says so."""
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    book_id = models.UUIDField()
-    payment = models.ForeignKey(
-        Payment, on_delete=models.PROTECT, related_name="refunds", db_constraint=False
-    )
-    status = FSMField(
-        default=RefundStatus.PENDING,
-        choices=[(s, s) for s in RefundStatus],
-        protected=True,
-        max_length=16,
-    )
-    currency = models.CharField(max_length=3)
-    amount = _amount()
-    fee_returned = _amount(default=_ZERO)
-    reason = models.CharField(max_length=255, blank=True)
-    metadata = models.JSONField(default=dict)
-    is_compensation = models.BooleanField(default=False)
-    provider_reference = models.CharField(max_length=255, blank=True)
-    failure_code = models.CharField(max_length=60, blank=True)
-    succeeded_at = models.DateTimeField(null=True)
-    failed_at = models.DateTimeField(null=True)
-    version = models.IntegerField(default=1)
-    created_by = models.CharField(max_length=60)
-    created_at = models.DateTimeField()
-    updated_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "payments_refund"
-        constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="payments_refund_positive"),
-            models.CheckConstraint(
-                condition=Q(fee_returned__gte=0, fee_returned__lte=F("amount")),
-                name="payments_refund_fee",
-            ),
-        ]
-        indexes = [models.Index(fields=["book_id", "-id"], name="payments_refund_newest")]
-
-    def __str__(self) -> str:
-        return f"{self.status} {shown(self.money(self.amount))}"
-
-    def money(self, amount: Decimal) -> Money:
-        """One of this refund's amounts as `Money`."""
-        return Money(amount, self.currency)
-
-    @transition(field="status", source=RefundStatus.PENDING, target=RefundStatus.SUCCEEDED)
-    def mark_succeeded(self) -> None: ...
-
-    @transition(
-        field="status",
-        source=[RefundStatus.PENDING, RefundStatus.SUCCEEDED],
-        target=RefundStatus.FAILED,
-    )
-    def mark_failed(self) -> None: ...
-
-
-class SettlementLine(_Remembering):
-    """One line of a provider's statement that has been booked; append-only, once per line."""
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    book_id = models.UUIDField()
-    provider = models.CharField(max_length=30)
-    line_reference = models.CharField(max_length=255)
-    payout_reference = models.CharField(max_length=255)
-    payment_id = models.UUIDField()
-    kind = models.CharField(max_length=30)
-    currency = models.CharField(max_length=3)
-    gross = _amount()
-    provider_fee = _amount()
-    created_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "payments_settlement_line"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["book_id", "provider", "line_reference"],
-                name="payments_settlement_line_once",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["book_id", "payment_id"], name="payments_settlement_payment"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {shown(Money(self.gross, self.currency))}"

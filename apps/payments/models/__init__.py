@@ -1,0 +1,22 @@
+"""The tables of payments, by what they are about."""
+
+from apps.payments.models.balance import BalanceTransaction, Release, Reserve, SettlementLine
+from apps.payments.models.fx import ExchangeRate, Quote
+from apps.payments.models.payment import Payment, headline_of
+from apps.payments.models.payout import Payout, PayoutItem, Transfer
+from apps.payments.models.refund import Refund
+
+__all__ = [
+    "BalanceTransaction",
+    "ExchangeRate",
+    "Payment",
+    "Payout",
+    "PayoutItem",
+    "Quote",
+    "Refund",
+    "Release",
+    "Reserve",
+    "SettlementLine",
+    "Transfer",
+    "headline_of",
+]

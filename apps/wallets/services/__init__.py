@@ -1,0 +1,24 @@
+"""Everything that writes customers, their payment methods, their wallets and the holds on them."""
+
+from apps.wallets.services.customers import (
+    CustomerErased,
+    Stored,
+    create_customer,
+    describe_payment_method,
+    erase_customer,
+    store_payment_method,
+)
+from apps.wallets.services.holds import capture_hold, place_hold, release_hold, require_active
+
+__all__ = [
+    "CustomerErased",
+    "Stored",
+    "capture_hold",
+    "create_customer",
+    "describe_payment_method",
+    "erase_customer",
+    "place_hold",
+    "release_hold",
+    "require_active",
+    "store_payment_method",
+]
