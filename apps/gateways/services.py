@@ -244,10 +244,14 @@ def _log(intent: Intent, verb: str, observation: Observation, started: float) ->
     )
 
 
-# The longest that a provider may take, and the shortest time for which one honors an `op_key`,
-# less a margin (Stripe prunes keys after 24 hours).
+def horizon_seconds(intent: Intent) -> float:
+    """How long its provider honors the key of this call: the same request may be sent again."""
+    request = thaw(intent.request)
+    return providers.get(request.provider).horizon_seconds[request.operation]
+
+
+# The longest that a provider may take over a call, whatever it is made of.
 TIMEOUT_SECONDS: Final = 23.0
-HORIZON_SECONDS: Final = 20 * 3600.0
 
 
 def _call(operation: Operation) -> Call:
@@ -255,8 +259,8 @@ def _call(operation: Operation) -> Call:
         str(operation),
         send=send,
         look_up=look_up,
+        horizon_seconds=horizon_seconds,
         timeout_seconds=TIMEOUT_SECONDS,
-        horizon_seconds=HORIZON_SECONDS,
         is_inspection=operation in (Operation.INSPECT, Operation.INSPECT_REFUND),
     )
 

@@ -78,7 +78,8 @@ class Intent:
 class Call:
     """One operation outside. Both functions run with no transaction open and take the intent alone.
 
-    `horizon_seconds`: how long after the intent the other side still honors the same `op_key`.
+    `horizon_seconds`: how long after this intent the other side still honors its `op_key`, which is
+    for whoever is called to say.
     `is_inspection`: it asks and changes nothing, so a step may make it again and again, each time
     under a new key; any other call is made once, whatever a step asks for.
     """
@@ -86,8 +87,8 @@ class Call:
     name: str
     send: Callable[[Intent], Observation]
     look_up: Callable[[Intent], Observation]
+    horizon_seconds: Callable[[Intent], float]
     timeout_seconds: float = 23.0
-    horizon_seconds: float = 20 * 3600.0
     is_inspection: bool = False
 
 

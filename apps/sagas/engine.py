@@ -291,7 +291,7 @@ class Turn:
         self._renew()
         observation = call.look_up(intent)
         age = (clock.now() - intent.created_at).total_seconds()
-        resend = not intent.answered and age <= call.horizon_seconds
+        resend = not intent.answered and age <= call.horizon_seconds(intent)
         if observation.outcome is Outcome.ABSENT and resend:
             self._renew()
             observation = self._send()

@@ -36,7 +36,9 @@ LIVE = (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES
 class Provider:
     """One provider. One instance serves all threads of a process.
 
-    It implements the operations that its `capabilities` name, and no others.
+    It implements the operations that its `capabilities` name, and no others. `horizon_seconds` says
+    of each how long an `op_key` is honored, less a margin: after it a key is a new one to the
+    provider, and what was sent under it is looked up only.
     Every operation is sent once, under its `op_key`, within the provider's time limits.
 
     :raises Declined: it said no, definitively.
@@ -45,6 +47,7 @@ class Provider:
 
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[Operation]] = frozenset()
+    horizon_seconds: ClassVar[Mapping[Operation, float]] = {}
 
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:
         raise NotImplementedError

@@ -6,6 +6,8 @@ so a look-up may truthfully say that nothing was done: doing it again changes no
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar
 
@@ -38,6 +40,8 @@ class Instant(Provider):
         Operation.INSPECT,
         Operation.INSPECT_REFUND,
     }
+    # Its answer follows from the request and the key, whenever it is asked.
+    horizon_seconds: ClassVar[Mapping[Operation, float]] = dict.fromkeys(Operation, math.inf)
 
     @override
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:

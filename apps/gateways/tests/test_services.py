@@ -79,6 +79,23 @@ class TestDoor:
     def test_a_call_ends_before_its_lease_does(self):
         assert services.CAPTURE.timeout_seconds >= CONNECT_SECONDS + READ_SECONDS
 
+    def test_every_operation_of_a_provider_has_a_horizon(self):
+        for name in providers.names():
+            provider = providers.get(name)
+
+            assert provider.capabilities <= set(provider.horizon_seconds), name
+            assert all(provider.horizon_seconds[each] > 0 for each in provider.capabilities), name
+
+    def test_how_long_a_key_is_honored_is_the_providers_word_on_that_operation(self, desk):
+        class Forgetful(Instant):
+            horizon_seconds = {**Instant.horizon_seconds, Operation.CREATE: 5.0}
+
+        create = desk.intent(desk.create_request())
+        capture = desk.intent(desk.request(Operation.CAPTURE, desk.created()))
+        with providers.using("instant", Forgetful()):
+            assert services.CREATE.horizon_seconds(create) == 5.0
+            assert services.CAPTURE.horizon_seconds(capture) > 5.0
+
 
 class TestInstant:
     def test_it_goes_the_whole_way_and_repeats_itself(self, desk):

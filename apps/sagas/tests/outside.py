@@ -168,7 +168,7 @@ def calls(*names: str) -> tuple[Call, ...]:
             name,
             send=lambda intent: here().send(intent),
             look_up=lambda intent: here().look_up(intent),
-            horizon_seconds=HORIZON_SECONDS,
+            horizon_seconds=lambda _intent: HORIZON_SECONDS,
             is_inspection=name == "inspect",
         )
         for name in names

@@ -48,6 +48,8 @@ from apps.gateways.types import (
 API_VERSION: Final = "2026-10-28.endive"
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 20.0
+# Stripe prunes keys after 24 hours.
+HORIZON_SECONDS: Final = 20 * 3600.0
 PAGE_SIZE: Final = 100
 # Refunds of one payment, lines of one payout: beyond this somebody has to look.
 MAX_REFUNDS: Final = 1_000
@@ -70,6 +72,7 @@ class Stripe(Provider):
 
     name: ClassVar[str] = "stripe"
     capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation)
+    horizon_seconds: ClassVar[Mapping[Operation, float]] = dict.fromkeys(Operation, HORIZON_SECONDS)
 
     def __init__(
         self,
