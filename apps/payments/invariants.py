@@ -1,0 +1,165 @@
+"""What is true of payments and refunds at every moment, as queries that must find no row."""
+
+from __future__ import annotations
+
+from apps.core.types import Invariant
+
+INVARIANTS = (
+    Invariant(
+        name="payments: status is the headline of the facts",
+        sql="SELECT id, status FROM payments_payment WHERE status IN "
+        "('CAPTURED', 'SETTLED', 'REFUNDED', 'DISPUTED', 'CHARGED_BACK') AND status <> CASE "
+        "WHEN amount_disputed > 0 THEN 'DISPUTED' WHEN amount_charged_back > 0 AND "
+        "amount_refunded + amount_charged_back >= amount_captured THEN 'CHARGED_BACK' "
+        "WHEN amount_refunded >= amount_captured THEN 'REFUNDED' "
+        "WHEN settled_at IS NOT NULL THEN 'SETTLED' ELSE 'CAPTURED' END",
+        says="after capture a status says what the facts are",
+    ),
+    Invariant(
+        name="payments: captured <= authorized <= amount",
+        sql="SELECT id FROM payments_payment "
+        "WHERE amount_captured > amount_authorized OR amount_authorized > amount",
+        says="never more is taken than was agreed",
+    ),
+    Invariant(
+        name="payments: the money-out budget",
+        sql="SELECT id FROM payments_payment WHERE refund_reserved + amount_disputed "
+        "+ amount_charged_back - amount_excess > amount_captured",
+        says="never more goes out than came in",
+    ),
+    Invariant(
+        name="payments: refund counters = refunds",
+        sql="SELECT p.id FROM payments_payment p LEFT JOIN LATERAL (SELECT "
+        "coalesce(sum(amount) FILTER (WHERE status <> 'FAILED'), 0) AS reserved, "
+        "coalesce(sum(amount) FILTER (WHERE status = 'SUCCEEDED'), 0) AS refunded, "
+        "coalesce(sum(fee_returned) FILTER (WHERE status <> 'FAILED'), 0) AS fee "
+        "FROM payments_refund r WHERE r.payment_id = p.id AND r.book_id = p.book_id) r ON true "
+        "WHERE p.refund_reserved <> r.reserved OR p.amount_refunded <> r.refunded "
+        "OR p.fee_returned <> r.fee",
+        says="a payment's counters are the sums of its refunds",
+    ),
+    Invariant(
+        name="payments: every capture has its posting",
+        sql="SELECT p.id FROM payments_payment p WHERE p.amount_captured > 0 AND NOT EXISTS "
+        "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
+        "AND e.book_id = t.book_id WHERE t.book_id = p.book_id "
+        "AND t.reference = 'capture:' || p.charge_reference AND e.amount = p.amount_captured)",
+        says="captured money is in the books, once and in full",
+    ),
+    Invariant(
+        name="payments: every capture posting has its payment",
+        sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'capture' "
+        "AND NOT EXISTS (SELECT 1 FROM payments_payment p WHERE p.book_id = t.book_id "
+        "AND 'capture:' || p.charge_reference = t.reference AND p.amount_captured > 0)",
+        says="the books hold no capture that is not a payment's",
+    ),
+    Invariant(
+        name="payments: every refund has its posting",
+        sql="SELECT r.id, r.status FROM payments_refund r WHERE (r.status = 'SUCCEEDED') <> EXISTS "
+        "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
+        "AND e.book_id = t.book_id WHERE t.book_id = r.book_id AND e.amount = r.amount "
+        "AND t.reference = 'refund:' || r.provider_reference AND NOT EXISTS (SELECT 1 "
+        "FROM ledger_transaction u WHERE u.book_id = t.book_id AND u.reverses_id = t.id))",
+        says="a confirmed refund is in the books, and one that failed later no more",
+    ),
+    Invariant(
+        name="payments: every refund posting has its refund",
+        sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'refund' "
+        "AND t.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments_refund r "
+        "WHERE r.book_id = t.book_id AND 'refund:' || r.provider_reference = t.reference)",
+        says="the books hold no refund that is not a payment's",
+    ),
+    Invariant(
+        name="payments: refund:payable = open refunds",
+        sql="SELECT book_id, currency, l.amount, r.amount FROM "
+        "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
+        "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE a.code = 'refund:payable' GROUP BY 1, 2) l FULL JOIN "
+        "(SELECT book_id, currency, sum(amount) AS amount FROM payments_refund "
+        "WHERE status = 'PENDING' GROUP BY 1, 2) r USING (book_id, currency) "
+        "WHERE coalesce(l.amount, 0) <> coalesce(r.amount, 0)",
+        says="what is promised is what is still on its way",
+    ),
+    Invariant(
+        name="payments: nothing unallocated without a run",
+        sql="SELECT l.book_id, l.currency, l.amount FROM "
+        "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
+        "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE a.code = 'payment:unallocated' GROUP BY 1, 2) l WHERE l.amount <> "
+        "(SELECT coalesce(sum(p.amount_captured), 0) FROM payments_payment p JOIN sagas_run s "
+        "ON s.subject_id = p.id AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "WHERE p.book_id = l.book_id AND p.currency = l.currency AND p.amount_captured > 0 "
+        "AND s.status NOT IN ('COMPLETED', 'COMPENSATED') "
+        "AND NOT 'CREDIT_MERCHANT' = ANY (s.completed_steps) AND NOT EXISTS "
+        "(SELECT 1 FROM payments_refund r WHERE r.payment_id = p.id AND r.is_compensation))",
+        says="captured money is credited or promised back, unless a run stands between the two",
+    ),
+    Invariant(
+        name="payments: platform:fees = fees of credited payments",
+        sql="SELECT book_id, currency, l.amount, p.amount FROM "
+        "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
+        "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE a.code = 'platform:fees' GROUP BY 1, 2) l FULL JOIN "
+        "(SELECT p.book_id, p.currency, sum(p.fee - p.fee_returned) AS amount "
+        "FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) GROUP BY 1, 2) p "
+        "USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(p.amount, 0)",
+        says="a fee is booked once with its credit, and what came back with the refunds",
+    ),
+    Invariant(
+        name="payments: every change has its event and its audit row",
+        sql="SELECT p.id, p.version FROM payments_payment p WHERE p.version <> "
+        "(SELECT count(*) FROM notifications_event e WHERE e.book_id = p.book_id "
+        "AND e.subject_id = p.id) OR p.version <> (SELECT count(*) FROM audit_entry a "
+        "WHERE a.book_id = p.book_id AND a.subject_id = p.id)",
+        says="a version is an event and an audit row of the same commit",
+    ),
+    Invariant(
+        name="payments: every refund's change has its event and its audit row",
+        sql="SELECT r.id, r.version FROM payments_refund r WHERE r.version <> "
+        "(SELECT count(*) FROM notifications_event e WHERE e.book_id = r.book_id "
+        "AND e.subject_id = r.id) OR r.version <> (SELECT count(*) FROM audit_entry a "
+        "WHERE a.book_id = r.book_id AND a.subject_id = r.id)",
+        says="a version is an event and an audit row of the same commit",
+    ),
+    Invariant(
+        name="payments: a settled payment has its line",
+        sql="SELECT p.id FROM payments_payment p WHERE p.settled_at IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM payments_settlement_line l WHERE l.book_id = p.book_id "
+        "AND l.payment_id = p.id AND l.kind = 'charge')",
+        says="settled means that the provider's statement says so",
+    ),
+    Invariant(
+        name="payments: every settlement line has its posting",
+        sql="SELECT l.id FROM payments_settlement_line l WHERE NOT EXISTS "
+        "(SELECT 1 FROM ledger_transaction t WHERE t.book_id = l.book_id "
+        "AND t.reference = 'settlement:' || l.line_reference)",
+        says="a booked line is in the books",
+    ),
+    Invariant(
+        name="payments: every settlement posting has its line",
+        sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'settlement' "
+        "AND t.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments_settlement_line l "
+        "WHERE l.book_id = t.book_id AND 'settlement:' || l.line_reference = t.reference)",
+        says="nothing is settled that the provider's statement does not hold",
+    ),
+    Invariant(
+        name="payments: an open payment has an open run",
+        sql="SELECT p.id, p.status FROM payments_payment p WHERE p.status IN "
+        "('CREATED', 'VALIDATED', 'REQUIRES_ACTION', 'IN_REVIEW', 'AUTHORIZED') "
+        "AND NOT EXISTS (SELECT 1 FROM sagas_run s WHERE s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "AND s.status NOT IN ('COMPLETED', 'COMPENSATED'))",
+        says="no payment is left half done",
+    ),
+    Invariant(
+        name="payments: an open refund has an open run",
+        sql="SELECT r.id, r.payment_id FROM payments_refund r WHERE r.status = 'PENDING' "
+        "AND NOT EXISTS (SELECT 1 FROM sagas_run s WHERE s.book_id = r.book_id "
+        "AND s.status NOT IN ('COMPLETED', 'COMPENSATED') AND CASE WHEN r.is_compensation "
+        "THEN s.saga = 'charge' AND s.subject_id = r.payment_id "
+        "ELSE s.saga = 'refund' AND s.subject_id = r.id END)",
+        says="no refund is left half done",
+    ),
+)
