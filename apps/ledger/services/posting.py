@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from apps.core import db
 from apps.core.errors import CardError
 from apps.core.ids import new_id
@@ -205,6 +207,24 @@ def reverse(
             occurred_at.isoformat(),
         ),
     )
+
+
+def lock_balance(*, book_id: UUID, code: str, currency: str) -> Money:
+    """A row account's balance, which nobody else changes until the caller's transaction ends.
+
+    For a decision that a guarded line cannot make: how much of what there is to take. An account
+    that nobody has posted to is zero and locks nothing: a posting that takes from it is refused.
+    Transaction: the caller's `atomic()`; in the lock order this is a balance row, the last.
+
+    :raises NoRow: the account keeps no balance to lock.
+    """
+    assert connection.in_atomic_block, "a lock lasts as long as its transaction"
+    if not chart.rule_of(code).has_row:
+        raise NoRow("only a row account is locked", account=code)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ledger_lock_balance(%s, %s, %s)", [book_id, code, currency])
+        (found,) = cursor.fetchone()
+    return Money(found or _ZERO, currency)
 
 
 @lru_cache(maxsize=256)
