@@ -27,6 +27,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(FeePlan)
 class FeePlanAdmin(ReadOnlyAdmin):
-    list_display = ("book", "method", "currency", "basis_points", "fixed_amount", "valid_from")
+    list_display = (
+        *("book", "method", "currency", "country", "basis_points", "fixed_amount"),
+        *("minimum_amount", "cap_amount", "valid_from"),
+    )
     list_select_related = ("book",)
     search_fields = ("method__exact",)

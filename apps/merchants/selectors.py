@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import product
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -145,6 +146,8 @@ class KnownPlan:
     id: UUID
     basis_points: int
     fixed_amount: Decimal
+    minimum_amount: Decimal
+    cap_amount: Decimal | None
     returns_percentage: bool
     returns_fixed: bool
     valid_from: datetime
@@ -188,34 +191,43 @@ def known_key(plaintext: str, now: datetime) -> KnownKey:
     return known
 
 
-def fee_for(*, book_id: UUID, method: str, amount: Money, now: datetime | None = None) -> FeeQuote:
-    """What a payment of `amount` (gross) by `method` (`card`, `bank`, …) costs the merchant.
+def fee_for(
+    *,
+    book_id: UUID,
+    method: str,
+    amount: Money,
+    country: str = "",
+    now: datetime | None = None,
+) -> FeeQuote:
+    """What a payment of `amount` (gross) by `method` (`card`, `wallet`, …) costs the merchant.
 
-    The plan of the method and currency decides, else that of the method in any currency, of any
-    method in the currency, of any in any; of each, the newest that is valid at `now`. The fee is
-    rounded half up to the minor unit and never above the gross.
+    `country` is the card's, as two capitals, or empty as long as nobody knows it. The most specific
+    plan decides, and the method tells more than the currency, the currency more than the country:
+    a plan for cards in any currency goes before one for any method in dollars, and a plan for
+    cards in dollars before one for cards in any currency from Brazil. Of the plans for the same,
+    the newest that is valid at `now`. The fee is rounded half up to the minor unit, lies within the
+    plan's minimum and cap, and is never above the gross.
 
     One query, or none within five seconds of the last time.
 
     :raises NoFeePlan: none covers it.
     """
     currency = amount.currency.code
-    moment = now or clock.now()
-    for plan_method in (method, FeePlan.ANY):
-        for plan_currency in (currency, FeePlan.ANY):
-            plan = _valid(book_id, plan_method, plan_currency, moment)
-            if plan is None:
-                continue
-            fixed = Money(plan.fixed_amount, currency)
-            return FeeQuote(
-                plan_id=plan.id,
-                basis_points=plan.basis_points,
-                fixed=fixed,
-                fee=fee_on(amount, basis_points=plan.basis_points, fixed=fixed),
-                returns_percentage=plan.returns_percentage,
-                returns_fixed=plan.returns_fixed,
-            )
-    raise NoFeePlan(f"There is no fee plan for {method} payments in {currency}.")
+    plan = _plan_for(book_id, method, currency, country, now or clock.now())
+    if plan is None:
+        raise NoFeePlan(f"There is no fee plan for {method} payments in {currency}.")
+    fixed, minimum = Money(plan.fixed_amount, currency), Money(plan.minimum_amount, currency)
+    cap = None if plan.cap_amount is None else Money(plan.cap_amount, currency)
+    return FeeQuote(
+        plan_id=plan.id,
+        basis_points=plan.basis_points,
+        fixed=fixed,
+        minimum=minimum,
+        cap=cap,
+        fee=fee_on(amount, basis_points=plan.basis_points, fixed=fixed, minimum=minimum, cap=cap),
+        returns_percentage=plan.returns_percentage,
+        returns_fixed=plan.returns_fixed,
+    )
 
 
 def get(id: UUID) -> Merchant:  # noqa: A002
@@ -236,14 +248,20 @@ def list_keys(*, book_id: UUID) -> QuerySet[ApiKey]:
 
 def list_fee_plans(*, book_id: UUID) -> QuerySet[FeePlan]:
     """A merchant's plans, in the order in which they begin."""
-    return FeePlan.objects.filter(book_id=book_id).order_by("method", "currency", "valid_from")
+    in_order = ("method", "currency", "country", "valid_from")
+    return FeePlan.objects.filter(book_id=book_id).order_by(*in_order)
 
 
-def _valid(book_id: UUID, method: str, currency: str, moment: datetime) -> KnownPlan | None:
+def _plan_for(
+    book_id: UUID, method: str, currency: str, country: str, moment: datetime
+) -> KnownPlan | None:
+    """The plan that decides; the order of the product is the order in `fee_for`."""
     of_merchant = plans.get(book_id) or {}
-    for plan in of_merchant.get((method, currency), ()):
-        if plan.valid_from <= moment:
-            return plan
+    any_ = FeePlan.ANY
+    for key in product((method, any_), (currency, any_), (country, any_)):
+        for plan in of_merchant.get(key, ()):
+            if plan.valid_from <= moment:
+                return plan
     return None
 
 
@@ -275,22 +293,24 @@ def _load_key(prefix: str) -> KnownKey | None:
     )
 
 
-PlansOfMerchant = dict[tuple[str, str], list[KnownPlan]]
+PlansOfMerchant = dict[tuple[str, str, str], list[KnownPlan]]
 
 
 def _load_plans(book_id: UUID) -> PlansOfMerchant | None:
-    """All plans of a merchant, those of a method and currency newest first; they are few."""
+    """All plans of a merchant, those for the same newest first; they are few."""
     found: PlansOfMerchant = {}
     for plan in FeePlan.objects.filter(book_id=book_id).order_by("-valid_from"):
         known = KnownPlan(
             id=plan.id,
             basis_points=plan.basis_points,
             fixed_amount=plan.fixed_amount,
+            minimum_amount=plan.minimum_amount,
+            cap_amount=plan.cap_amount,
             returns_percentage=plan.returns_percentage,
             returns_fixed=plan.returns_fixed,
             valid_from=plan.valid_from,
         )
-        found.setdefault((plan.method, plan.currency), []).append(known)
+        found.setdefault((plan.method, plan.currency, plan.country), []).append(known)
     return found or None
 
 

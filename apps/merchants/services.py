@@ -64,8 +64,7 @@ def onboard(
 
     :raises InvalidRequest: a country, currency or time zone that does not exist.
     """
-    if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
-        raise InvalidRequest("Not a country's code of two capitals.", param="country")
+    _require_country(country)
     if not money.is_currency(default_currency):
         raise InvalidRequest("Unknown currency.", param="default_currency")
     if time_zone not in available_timezones():
@@ -204,37 +203,44 @@ def set_fee_plan(
     book_id: UUID,
     method: str,
     currency: str,
+    country: str = FeePlan.ANY,
     basis_points: int,
     fixed: Money | None = None,
+    minimum: Money | None = None,
+    cap: Money | None = None,
     returns_percentage: bool = True,
     returns_fixed: bool = False,
     valid_from: datetime,
     actor: Actor,
     now: datetime,
 ) -> FeePlan:
-    """Supersede the plan of a method and currency (`FeePlan.ANY` for all) from `valid_from` on.
+    """Supersede the plan of a method, currency and card's country from `valid_from` on.
 
-    Payments keep the numbers they were made with. `fixed` is in major units of `currency`;
+    `FeePlan.ANY` stands for all of them; which plan decides when several fit, `fee_for` says.
+    Payments keep the numbers they were made with. `fixed`, `minimum` and `cap` are in major units
+    of `currency`: the fee is at least the minimum, at most the cap, and never above the payment.
     `returns_…` say which parts of a fee go back with a refund.
     Transaction: its own, or a part of the caller's. Other processes follow within 5 s.
 
-    :raises InvalidRequest: an unknown currency, a fraction outside 0…10000 or a fixed part that
-        is negative, not whole or of another currency.
+    :raises InvalidRequest: an unknown currency, no country's code, a fraction outside 0…10000, an
+        amount that is negative, not whole or of another currency, or a cap below the minimum.
     :raises PlanInThePast: `valid_from` is before `now`.
     :raises Conflict: there is a plan with this very beginning.
     """
     if currency != FeePlan.ANY and not money.is_currency(currency):
         raise InvalidRequest("Unknown currency.", param="currency")
+    if country != FeePlan.ANY:
+        _require_country(country)
     if not 0 <= basis_points <= 10_000:
         raise InvalidRequest("A fraction is 0 to 10000 basis points.", param="basis_points")
-    if fixed is not None:
-        if fixed.currency.code != currency:
-            raise InvalidRequest("The fixed part is in the plan's currency.", param="fixed")
-        if fixed.amount < 0 or money.round_minor(fixed) != fixed:
-            raise InvalidRequest("The fixed part is in whole minor units.", param="fixed")
+    _require_amounts(currency, fixed=fixed, minimum=minimum, cap=cap)
+    if cap is not None and minimum is not None and cap < minimum:
+        raise InvalidRequest("The cap is not below the minimum.", param="cap")
     if valid_from < now:
         raise PlanInThePast("A plan begins now or later.")
-    plans = FeePlan.objects.filter(book_id=book_id, method=method, currency=currency)
+    plans = FeePlan.objects.filter(
+        book_id=book_id, method=method, currency=currency, country=country
+    )
     with transaction.atomic():
         selectors.get(book_id)
         if plans.filter(valid_from=valid_from).exists():
@@ -243,8 +249,11 @@ def set_fee_plan(
             book_id=book_id,
             method=method,
             currency=currency,
+            country=country,
             basis_points=basis_points,
             fixed=fixed,
+            minimum=minimum,
+            cap=cap,
             valid_from=valid_from,
             returns_percentage=returns_percentage,
             returns_fixed=returns_fixed,
@@ -271,7 +280,10 @@ def _add_plan(
     valid_from: datetime,
     method: str = FeePlan.ANY,
     currency: str = FeePlan.ANY,
+    country: str = FeePlan.ANY,
     fixed: Money | None = None,
+    minimum: Money | None = None,
+    cap: Money | None = None,
     returns_percentage: bool = True,
     returns_fixed: bool = False,
 ) -> FeePlan:
@@ -279,12 +291,30 @@ def _add_plan(
         book_id=book_id,
         method=method,
         currency=currency,
+        country=country,
         basis_points=basis_points,
         fixed_amount=fixed.amount if fixed is not None else 0,
+        minimum_amount=minimum.amount if minimum is not None else 0,
+        cap_amount=cap.amount if cap is not None else None,
         returns_percentage=returns_percentage,
         returns_fixed=returns_fixed,
         valid_from=valid_from,
     )
+
+
+def _require_country(country: str) -> None:
+    if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
+        raise InvalidRequest("Not a country's code of two capitals.", param="country")
+
+
+def _require_amounts(currency: str, **parts: Money | None) -> None:
+    for param, part in parts.items():
+        if part is None:
+            continue
+        if part.currency.code != currency:
+            raise InvalidRequest("Amounts are in the plan's currency.", param=param)
+        if part.amount < 0 or money.round_minor(part) != part:
+            raise InvalidRequest("Amounts are in whole minor units.", param=param)
 
 
 def _lock_key(book_id: UUID, prefix: str) -> ApiKey:

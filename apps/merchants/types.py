@@ -51,11 +51,30 @@ class FeeQuote:
     plan_id: UUID
     basis_points: int
     fixed: Money
+    minimum: Money
+    cap: Money | None
     fee: Money
     returns_percentage: bool
     returns_fixed: bool
 
 
-def fee_on(amount: Money, *, basis_points: int, fixed: Money) -> Money:
-    """The fee on `amount`: its fraction, rounded half up, plus the fixed part; never above it."""
-    return min(money.fraction(amount, basis_points) + fixed, amount)
+def fee_on(
+    amount: Money,
+    *,
+    basis_points: int,
+    fixed: Money,
+    minimum: Money | None = None,
+    cap: Money | None = None,
+) -> Money:
+    """The fee on `amount`: its fraction, rounded half up, plus the fixed part.
+
+    At least `minimum` and at most `cap`, where the plan has one; never above the amount itself, not
+    even for the minimum's sake. All of them are in the amount's currency and whole in its minor
+    unit, and so is the fee.
+    """
+    fee = money.fraction(amount, basis_points) + fixed
+    if minimum is not None:
+        fee = max(fee, minimum)
+    if cap is not None:
+        fee = min(fee, cap)
+    return min(fee, amount)

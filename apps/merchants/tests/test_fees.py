@@ -7,12 +7,14 @@ from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.audit import selectors as audit
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidRequest, NotFound
 from apps.core.ids import new_id
-from apps.core.money import Money
+from apps.core.money import Money, from_minor, to_minor
 from apps.merchants import selectors, services
 from apps.merchants.models import FeePlan
 from apps.merchants.tests.makers import make_shop
@@ -44,8 +46,11 @@ def set_plan(book_id, *, valid_from=None, method="card", currency="USD", basis_p
     )
 
 
-def fee(book_id, amount: Money, *, method="card", now=None) -> Money:
-    return selectors.fee_for(book_id=book_id, method=method, amount=amount, now=now).fee
+def fee(book_id, amount: Money, *, method="card", country="", now=None) -> Money:
+    quote = selectors.fee_for(
+        book_id=book_id, method=method, amount=amount, country=country, now=now
+    )
+    return quote.fee
 
 
 class TestTheFee:
@@ -67,14 +72,71 @@ class TestTheFee:
     ):
         assert fee_on(usd(gross), basis_points=basis_points, fixed=usd(fixed)) == usd(expected)
 
+    @pytest.mark.parametrize(
+        ("gross", "minimum", "cap", "expected"),
+        [
+            ("100.00", "0", None, "3.00"),
+            ("100.00", "5.00", None, "5.00"),
+            ("100.00", "0", "2.00", "2.00"),
+            ("100.00", "1.00", "2.00", "2.00"),
+            ("10.00", "1.00", "2.00", "1.00"),
+            ("50.00", "1.00", "2.00", "1.50"),
+            ("0.40", "1.00", "2.00", "0.40"),  # the minimum is never above the gross either
+            ("100.00", "0", "0", "0.00"),
+        ],
+    )
+    def test_is_within_the_plans_minimum_and_cap(self, gross, minimum, cap, expected):
+        fee = fee_on(
+            usd(gross),
+            basis_points=300,
+            fixed=usd("0"),
+            minimum=usd(minimum),
+            cap=None if cap is None else usd(cap),
+        )
+        assert fee == usd(expected)
+
+    @given(
+        code=st.sampled_from(["JPY", "USD", "KWD", "CLP", "MRU", "BHD", "EUR"]),
+        units=st.integers(0, 10**12),
+        basis_points=st.integers(0, 10_000),
+        fixed=st.integers(0, 10**6),
+        minimum=st.integers(0, 10**6),
+        above=st.none() | st.integers(0, 10**6),
+    )
+    def test_is_whole_and_within_all_its_bounds(
+        self, code, units, basis_points, fixed, minimum, above
+    ):
+        gross = from_minor(units, code)
+        cap = None if above is None else from_minor(minimum + above, code)
+        fee = fee_on(
+            gross,
+            basis_points=basis_points,
+            fixed=from_minor(fixed, code),
+            minimum=from_minor(minimum, code),
+            cap=cap,
+        )
+
+        assert fee.currency == gross.currency
+        assert 0 <= to_minor(fee) <= units  # and `to_minor` refuses what is not whole
+        assert to_minor(fee) >= min(minimum, units)
+        assert cap is None or fee <= cap
+
     def test_currency_without_decimals_has_a_fee_without_decimals(self, book_id):
         assert fee(book_id, Money(1050, "JPY")) == Money(32, "JPY")
 
     def test_quote_holds_every_number_that_a_payment_keeps(self, book_id):
-        plan = set_plan(book_id, fixed=usd("0.30"), returns_percentage=False, returns_fixed=True)
+        plan = set_plan(
+            book_id,
+            fixed=usd("0.30"),
+            minimum=usd("1"),
+            cap=usd("3"),
+            returns_percentage=False,
+            returns_fixed=True,
+        )
         quote = selectors.fee_for(book_id=book_id, method="card", amount=usd("100"))
 
         assert (quote.plan_id, quote.basis_points, quote.fixed) == (plan.id, 290, usd("0.30"))
+        assert (quote.minimum, quote.cap, quote.fee) == (usd("1"), usd("3"), usd("3"))
         assert (quote.returns_percentage, quote.returns_fixed) == (False, True)
 
     def test_percentage_goes_back_with_a_refund_and_the_fixed_part_does_not(self, book_id):
@@ -97,6 +159,38 @@ class TestWhichPlanDecides:
         assert fee(book_id, usd("100")) == usd("1.00")
         assert fee(book_id, usd("100"), method="bank") == usd("2.00")
         assert fee(book_id, Money(100, "EUR")) == Money("1.50", "EUR")
+
+    def test_method_tells_more_than_currency_and_currency_more_than_country(self, book_id):
+        any_ = FeePlan.ANY
+        from_least_specific = [
+            (any_, any_, "BR"),
+            (any_, "USD", any_),
+            (any_, "USD", "BR"),
+            ("card", any_, any_),
+            ("card", any_, "BR"),
+            ("card", "USD", any_),
+            ("card", "USD", "BR"),
+        ]
+        for points, (method, currency, country) in enumerate(from_least_specific, 1):
+            set_plan(
+                book_id, method=method, currency=currency, country=country, basis_points=points
+            )
+            assert fee(book_id, usd("100"), country="BR") == usd(f"0.0{points}")
+
+        assert fee(book_id, usd("100"), country="US") == usd("0.06")
+        assert fee(book_id, usd("100")) == usd("0.06")  # not known yet
+        assert fee(book_id, Money(100, "EUR"), country="BR") == Money("0.05", "EUR")
+        assert fee(book_id, usd("100"), method="wallet", country="BR") == usd("0.03")
+        assert fee(book_id, Money(100, "EUR"), method="wallet") == Money(3, "EUR")
+
+    def test_plan_of_a_country_has_a_history_of_its_own(self, book_id):
+        start = clock.now() + timedelta(days=1)
+        set_plan(book_id, country="BR", valid_from=start, basis_points=450)
+        set_plan(book_id, country="US", valid_from=start, basis_points=150)
+
+        assert fee(book_id, usd("100"), country="BR", now=start) == usd("4.50")
+        assert fee(book_id, usd("100"), country="US", now=start) == usd("1.50")
+        assert fee(book_id, usd("100"), country="BR") == usd("3.00")
 
     def test_plan_begins_at_its_moment_and_ends_with_its_successor(self, book_id):
         start = clock.now() + timedelta(days=1)
@@ -170,6 +264,16 @@ class TestHistory:
             ({"fixed": usd("0.001")}, "fixed"),
             ({"fixed": Money("0.30", "EUR")}, "fixed"),
             ({"currency": FeePlan.ANY, "fixed": usd("0.30")}, "fixed"),
+            ({"currency": FeePlan.ANY, "cap": usd("3")}, "cap"),
+            ({"minimum": usd("-0.01")}, "minimum"),
+            ({"minimum": usd("0.001")}, "minimum"),
+            ({"minimum": Money("0.30", "EUR")}, "minimum"),
+            ({"cap": usd("-1")}, "cap"),
+            ({"cap": Money("3", "EUR")}, "cap"),
+            ({"minimum": usd("2"), "cap": usd("1.99")}, "cap"),
+            ({"country": "us"}, "country"),
+            ({"country": "USA"}, "country"),
+            ({"country": ""}, "country"),
         ],
     )
     def test_plan_that_cannot_be_is_refused(self, book_id, wrong, param):
