@@ -127,6 +127,13 @@ STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[]) or (
 # Who takes a payment whose token names no provider; `instant` is for `bench payments` alone.
 PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
 
+# --- currencies
+PAYSYS_QUOTE_SECONDS = env.int("PAYSYS_QUOTE_SECONDS", 300)  # long enough to fill in a checkout
+PAYSYS_FX_SPREAD_BASIS_POINTS = env.int("PAYSYS_FX_SPREAD_BASIS_POINTS", 100)
+# Around Easter the newest rate is five days old. The table that comes with the code is older than
+# a week, so live rates are to be set (`manage.py set_rate`); in test mode no money is converted.
+PAYSYS_FX_MAX_AGE_DAYS = env.int("PAYSYS_FX_MAX_AGE_DAYS", 7 if PAYSYS_MODE == "live" else 3650)
+
 # --- the merchant API
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],

@@ -21,6 +21,8 @@ SCOPES = frozenset(
         "payment_methods:read",
         "payment_methods:write",
         "events:read",
+        "quotes:read",
+        "quotes:write",
     }
 )
 

@@ -9,12 +9,15 @@ from apps.payments.api.payments import (
     Refunds,
     Void,
 )
+from apps.payments.api.quotes import OneQuote, Quotes
 
 __all__ = [
     "Capture",
     "OnePayment",
+    "OneQuote",
     "OneRefund",
     "Payments",
+    "Quotes",
     "RefundOfPayment",
     "Refunds",
     "Void",
