@@ -134,6 +134,10 @@ PAYSYS_FX_SPREAD_BASIS_POINTS = env.int("PAYSYS_FX_SPREAD_BASIS_POINTS", 100)
 # a week, so live rates are to be set (`manage.py set_rate`); in test mode no money is converted.
 PAYSYS_FX_MAX_AGE_DAYS = env.int("PAYSYS_FX_MAX_AGE_DAYS", 7 if PAYSYS_MODE == "live" else 3650)
 
+# --- payouts
+# Of merchants with whom nothing else is agreed: days from a capture until it is payable.
+PAYSYS_PAYOUT_DELAY_DAYS = env.int("PAYSYS_PAYOUT_DELAY_DAYS", 2)
+
 # --- the merchant API
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
+from apps.merchants.types import Interval
 
 
 class Merchant(models.Model):
@@ -135,12 +136,12 @@ class PayoutTerms(models.Model):
     currency that is not in it has none. A merchant without terms has the settings' (`selectors`).
     """
 
-    class Interval(models.TextChoices):
-        DAILY = "daily"
-        MANUAL = "manual"
-
     book = models.OneToOneField(Merchant, on_delete=models.PROTECT, primary_key=True)
-    interval = models.CharField(max_length=6, choices=Interval, default=Interval.MANUAL)
+    interval = models.CharField(
+        max_length=6,
+        choices=[(Interval.DAILY, "Daily"), (Interval.MANUAL, "Manual")],
+        default=Interval.MANUAL,
+    )
     delay_days = models.PositiveSmallIntegerField()
     reserve_basis_points = models.PositiveIntegerField(default=0)
     reserve_days = models.PositiveSmallIntegerField(default=0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 from apps.core import money
-from apps.core.money import Money
+from apps.core.money import Money, from_minor
 from apps.core.types import Actor
 
 # Everything a key can be allowed to do. A scope implies no other: writing is not reading.
@@ -23,6 +25,11 @@ SCOPES = frozenset(
         "events:read",
         "quotes:read",
         "quotes:write",
+        "balance:read",
+        "bank_accounts:read",
+        "bank_accounts:write",
+        "payouts:read",
+        "payouts:write",
     }
 )
 
@@ -58,6 +65,32 @@ class FeeQuote:
     fee: Money
     returns_percentage: bool
     returns_fixed: bool
+
+
+class Interval(StrEnum):
+    """Whether payable money leaves by itself."""
+
+    DAILY = "daily"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a merchant is paid out.
+
+    What is captured is payable after `delay_days`; of what becomes payable `reserve_basis_points`
+    are kept for `reserve_days`. `minimums` are in minor units, by currency.
+    """
+
+    delay_days: int
+    interval: Interval = Interval.MANUAL
+    reserve_basis_points: int = 0
+    reserve_days: int = 0
+    minimums: Mapping[str, int] = field(default_factory=dict)
+
+    def minimum(self, currency: str) -> Money:
+        """The least that a daily payout in this currency pays; zero if nothing is agreed."""
+        return from_minor(self.minimums.get(currency, 0), currency)
 
 
 def fee_on(

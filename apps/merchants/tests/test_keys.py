@@ -15,6 +15,7 @@ from apps.core.errors import InvalidRequest, NotFound
 from apps.core.ids import encode, new_id
 from apps.merchants import selectors, services
 from apps.merchants.models import ApiKey, Merchant
+from apps.merchants.selectors import memory
 from apps.merchants.tests.makers import Shop, make_shop
 from apps.merchants.types import SCOPES
 
@@ -307,11 +308,11 @@ class TestWhatAProcessRemembers:
         assert ApiKey.objects.get().last_used_on is None
 
     def test_memory_has_a_limit(self, monkeypatch):
-        monkeypatch.setattr(selectors, "REMEMBERED", 3)
-        memory = selectors.Remembered(lambda key: key, 60)
+        monkeypatch.setattr(memory, "REMEMBERED", 3)
+        small = memory.Remembered(lambda key: key, 60)
         for key in range(1, 11):
-            assert memory.get(key) == key
-        assert len(memory._entries) <= 3
+            assert small.get(key) == key
+        assert len(small._entries) <= 3
 
 
 class TestOnboarding:

@@ -1,10 +1,10 @@
-"""Taking merchants on, their keys and their fees. All of it is rare and goes through the ORM."""
+"""Taking merchants on, and their keys. All of it is rare and goes through the ORM."""
 
 from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.db import transaction
 
-from apps.audit import services as audit
 from apps.core import db, money
 from apps.core.errors import Conflict, InvalidRequest, NotFound
 from apps.core.ids import new_id
@@ -20,7 +19,9 @@ from apps.core.money import Money
 from apps.core.types import Actor
 from apps.ledger import services as ledger
 from apps.merchants import selectors
-from apps.merchants.models import ApiKey, FeePlan, Merchant
+from apps.merchants.models import ApiKey, Merchant
+from apps.merchants.services.fees import add_plan
+from apps.merchants.services.recording import record, require_country
 from apps.merchants.types import SCOPES
 
 # A merchant's first plan holds for every moment before its successor.
@@ -35,12 +36,6 @@ class KeyGone(Conflict):
     """A key that was revoked or has expired cannot be rotated."""
 
     code = "api_key_gone"
-
-
-class PlanInThePast(Conflict):
-    """A plan would change what payments already made have cost."""
-
-    code = "fee_plan_in_the_past"
 
 
 def onboard(
@@ -64,7 +59,7 @@ def onboard(
 
     :raises InvalidRequest: a country, currency or time zone that does not exist.
     """
-    _require_country(country)
+    require_country(country)
     if not money.is_currency(default_currency):
         raise InvalidRequest("Unknown currency.", param="default_currency")
     if time_zone not in available_timezones():
@@ -78,16 +73,16 @@ def onboard(
             time_zone=time_zone,
         )
         ledger.open_book(book_id=merchant.id, time_zone=time_zone)
-        _add_plan(book_id=merchant.id, basis_points=basis_points, valid_from=SINCE_EVER)
+        add_plan(book_id=merchant.id, basis_points=basis_points, valid_from=SINCE_EVER)
         if fixed is not None:
-            _add_plan(
+            add_plan(
                 book_id=merchant.id,
                 basis_points=basis_points,
                 valid_from=SINCE_EVER,
                 currency=fixed.currency.code,
                 fixed=fixed,
             )
-        _record(merchant.id, "merchant.onboarded", {"country": country}, actor, now)
+        record(merchant.id, "merchant.onboarded", {"country": country}, actor, now)
     return merchant
 
 
@@ -101,7 +96,7 @@ def change_status(*, book_id: UUID, status: str, actor: Actor, now: datetime) ->
     with transaction.atomic():
         if not Merchant.objects.filter(id=book_id).update(status=Merchant.Status(status)):
             raise NotFound("No such merchant.")
-        _record(book_id, "merchant.status_changed", {"status": status}, actor, now)
+        record(book_id, "merchant.status_changed", {"status": status}, actor, now)
     db.on_commit(selectors.keys.forget_all)
 
 
@@ -139,7 +134,7 @@ def issue_key(
             requests_per_second=requests_per_second,
             expires_at=expires_at,
         )
-        _record(book_id, "api_key.issued", {"key": prefix, "scopes": key.scopes}, actor, now)
+        record(book_id, "api_key.issued", {"key": prefix, "scopes": key.scopes}, actor, now)
     return key, plaintext
 
 
@@ -175,7 +170,7 @@ def rotate_key(
         old.expires_at = min(old.expires_at, end) if old.expires_at else end
         old.save(update_fields=["expires_at"])
         facts = {"key": prefix, "successor": successor[0].prefix}
-        _record(book_id, "api_key.rotated", facts, actor, now)
+        record(book_id, "api_key.rotated", facts, actor, now)
     _forget_key(prefix)
     return successor
 
@@ -194,73 +189,8 @@ def revoke_key(*, book_id: UUID, prefix: str, actor: Actor, now: datetime) -> No
             return
         key.revoked_at = now
         key.save(update_fields=["revoked_at"])
-        _record(book_id, "api_key.revoked", {"key": prefix}, actor, now)
+        record(book_id, "api_key.revoked", {"key": prefix}, actor, now)
     _forget_key(prefix)
-
-
-def set_fee_plan(
-    *,
-    book_id: UUID,
-    method: str,
-    currency: str,
-    country: str = FeePlan.ANY,
-    basis_points: int,
-    fixed: Money | None = None,
-    minimum: Money | None = None,
-    cap: Money | None = None,
-    returns_percentage: bool = True,
-    returns_fixed: bool = False,
-    valid_from: datetime,
-    actor: Actor,
-    now: datetime,
-) -> FeePlan:
-    """Supersede the plan of a method, currency and card's country from `valid_from` on.
-
-    `FeePlan.ANY` stands for all of them; which plan decides when several fit, `fee_for` says.
-    Payments keep the numbers they were made with. `fixed`, `minimum` and `cap` are in major units
-    of `currency`: the fee is at least the minimum, at most the cap, and never above the payment.
-    `returns_…` say which parts of a fee go back with a refund.
-    Transaction: its own, or a part of the caller's. Other processes follow within 5 s.
-
-    :raises InvalidRequest: an unknown currency, no country's code, a fraction outside 0…10000, an
-        amount that is negative, not whole or of another currency, or a cap below the minimum.
-    :raises PlanInThePast: `valid_from` is before `now`.
-    :raises Conflict: there is a plan with this very beginning.
-    """
-    if currency != FeePlan.ANY and not money.is_currency(currency):
-        raise InvalidRequest("Unknown currency.", param="currency")
-    if country != FeePlan.ANY:
-        _require_country(country)
-    if not 0 <= basis_points <= 10_000:
-        raise InvalidRequest("A fraction is 0 to 10000 basis points.", param="basis_points")
-    _require_amounts(currency, fixed=fixed, minimum=minimum, cap=cap)
-    if cap is not None and minimum is not None and cap < minimum:
-        raise InvalidRequest("The cap is not below the minimum.", param="cap")
-    if valid_from < now:
-        raise PlanInThePast("A plan begins now or later.")
-    plans = FeePlan.objects.filter(
-        book_id=book_id, method=method, currency=currency, country=country
-    )
-    with transaction.atomic():
-        selectors.get(book_id)
-        if plans.filter(valid_from=valid_from).exists():
-            raise Conflict("There is a plan that begins at this moment.")
-        plan = _add_plan(
-            book_id=book_id,
-            method=method,
-            currency=currency,
-            country=country,
-            basis_points=basis_points,
-            fixed=fixed,
-            minimum=minimum,
-            cap=cap,
-            valid_from=valid_from,
-            returns_percentage=returns_percentage,
-            returns_fixed=returns_fixed,
-        )
-        _record(book_id, "fee_plan.set", {"plan": str(plan.id)}, actor, now)
-    db.on_commit(lambda: selectors.plans.forget(book_id))
-    return plan
 
 
 def note_use(*, prefix: str, now: datetime) -> None:
@@ -273,50 +203,6 @@ def note_use(*, prefix: str, now: datetime) -> None:
     key.exclude(last_used_on__gte=today).update(last_used_on=today)
 
 
-def _add_plan(
-    *,
-    book_id: UUID,
-    basis_points: int,
-    valid_from: datetime,
-    method: str = FeePlan.ANY,
-    currency: str = FeePlan.ANY,
-    country: str = FeePlan.ANY,
-    fixed: Money | None = None,
-    minimum: Money | None = None,
-    cap: Money | None = None,
-    returns_percentage: bool = True,
-    returns_fixed: bool = False,
-) -> FeePlan:
-    return FeePlan.objects.create(
-        book_id=book_id,
-        method=method,
-        currency=currency,
-        country=country,
-        basis_points=basis_points,
-        fixed_amount=fixed.amount if fixed is not None else 0,
-        minimum_amount=minimum.amount if minimum is not None else 0,
-        cap_amount=cap.amount if cap is not None else None,
-        returns_percentage=returns_percentage,
-        returns_fixed=returns_fixed,
-        valid_from=valid_from,
-    )
-
-
-def _require_country(country: str) -> None:
-    if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
-        raise InvalidRequest("Not a country's code of two capitals.", param="country")
-
-
-def _require_amounts(currency: str, **parts: Money | None) -> None:
-    for param, part in parts.items():
-        if part is None:
-            continue
-        if part.currency.code != currency:
-            raise InvalidRequest("Amounts are in the plan's currency.", param=param)
-        if part.amount < 0 or money.round_minor(part) != part:
-            raise InvalidRequest("Amounts are in whole minor units.", param=param)
-
-
 def _lock_key(book_id: UUID, prefix: str) -> ApiKey:
     key = ApiKey.objects.select_for_update().filter(book_id=book_id, prefix=prefix).first()
     if key is None:
@@ -326,20 +212,6 @@ def _lock_key(book_id: UUID, prefix: str) -> ApiKey:
 
 def _forget_key(prefix: str) -> None:
     db.on_commit(lambda: selectors.keys.forget(prefix))
-
-
-def _record(
-    book_id: UUID, action: str, facts: Mapping[str, object], actor: Actor, now: datetime
-) -> None:
-    audit.record(
-        book_id=book_id,
-        actor=actor,
-        action=action,
-        subject_id=book_id,
-        subject_kind="merchant",
-        facts=facts,
-        now=now,
-    )
 
 
 def _random(alphabet: str, length: int) -> str:

@@ -1,0 +1,122 @@
+"""What a payment costs the merchant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import product
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.core import clock
+from apps.core.errors import Unprocessable
+from apps.core.money import Money
+from apps.merchants.models import FeePlan
+from apps.merchants.selectors.memory import Remembered
+from apps.merchants.types import FeeQuote, fee_on
+
+PLAN_SECONDS = 5.0
+
+
+class NoFeePlan(Unprocessable):
+    """Nobody has agreed what such a payment costs this merchant."""
+
+    code = "no_fee_plan"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPlan:
+    """A fee plan's row."""
+
+    id: UUID
+    basis_points: int
+    fixed_amount: Decimal
+    minimum_amount: Decimal
+    cap_amount: Decimal | None
+    returns_percentage: bool
+    returns_fixed: bool
+    valid_from: datetime
+
+
+def fee_for(
+    *,
+    book_id: UUID,
+    method: str,
+    amount: Money,
+    country: str = "",
+    now: datetime | None = None,
+) -> FeeQuote:
+    """What a payment of `amount` (gross) by `method` (`card`, `wallet`, …) costs the merchant.
+
+    `country` is the card's, as two capitals, or empty as long as nobody knows it. The most specific
+    plan decides, and the method tells more than the currency, the currency more than the country:
+    a plan for cards in any currency goes before one for any method in dollars, and a plan for
+    cards in dollars before one for cards in any currency from Brazil. Of the plans for the same,
+    the newest that is valid at `now`. The fee is rounded half up to the minor unit, lies within the
+    plan's minimum and cap, and is never above the gross.
+
+    One query, or none within five seconds of the last time.
+
+    :raises NoFeePlan: none covers it.
+    """
+    currency = amount.currency.code
+    plan = _plan_for(book_id, method, currency, country, now or clock.now())
+    if plan is None:
+        raise NoFeePlan(f"There is no fee plan for {method} payments in {currency}.")
+    fixed, minimum = Money(plan.fixed_amount, currency), Money(plan.minimum_amount, currency)
+    cap = None if plan.cap_amount is None else Money(plan.cap_amount, currency)
+    return FeeQuote(
+        plan_id=plan.id,
+        basis_points=plan.basis_points,
+        fixed=fixed,
+        minimum=minimum,
+        cap=cap,
+        fee=fee_on(amount, basis_points=plan.basis_points, fixed=fixed, minimum=minimum, cap=cap),
+        returns_percentage=plan.returns_percentage,
+        returns_fixed=plan.returns_fixed,
+    )
+
+
+def list_fee_plans(*, book_id: UUID) -> QuerySet[FeePlan]:
+    """A merchant's plans, in the order in which they begin."""
+    in_order = ("method", "currency", "country", "valid_from")
+    return FeePlan.objects.filter(book_id=book_id).order_by(*in_order)
+
+
+def _plan_for(
+    book_id: UUID, method: str, currency: str, country: str, moment: datetime
+) -> KnownPlan | None:
+    """The plan that decides; the order of the product is the order in `fee_for`."""
+    of_merchant = plans.get(book_id) or {}
+    any_ = FeePlan.ANY
+    for key in product((method, any_), (currency, any_), (country, any_)):
+        for plan in of_merchant.get(key, ()):
+            if plan.valid_from <= moment:
+                return plan
+    return None
+
+
+PlansOfMerchant = dict[tuple[str, str, str], list[KnownPlan]]
+
+
+def _load_plans(book_id: UUID) -> PlansOfMerchant | None:
+    """All plans of a merchant, those for the same newest first; they are few."""
+    found: PlansOfMerchant = {}
+    for plan in FeePlan.objects.filter(book_id=book_id).order_by("-valid_from"):
+        known = KnownPlan(
+            id=plan.id,
+            basis_points=plan.basis_points,
+            fixed_amount=plan.fixed_amount,
+            minimum_amount=plan.minimum_amount,
+            cap_amount=plan.cap_amount,
+            returns_percentage=plan.returns_percentage,
+            returns_fixed=plan.returns_fixed,
+            valid_from=plan.valid_from,
+        )
+        found.setdefault((plan.method, plan.currency, plan.country), []).append(known)
+    return found or None
+
+
+plans: Remembered[UUID, PlansOfMerchant] = Remembered(_load_plans, PLAN_SECONDS)

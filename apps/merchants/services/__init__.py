@@ -1,0 +1,30 @@
+"""Taking merchants on, their keys, their fees, and how they are paid out."""
+
+from apps.merchants.services.fees import PlanInThePast, set_fee_plan
+from apps.merchants.services.onboarding import (
+    DEFAULT_OVERLAP,
+    SINCE_EVER,
+    KeyGone,
+    change_status,
+    issue_key,
+    note_use,
+    onboard,
+    revoke_key,
+    rotate_key,
+)
+from apps.merchants.services.terms import set_payout_terms
+
+__all__ = [
+    "DEFAULT_OVERLAP",
+    "SINCE_EVER",
+    "KeyGone",
+    "PlanInThePast",
+    "change_status",
+    "issue_key",
+    "note_use",
+    "onboard",
+    "revoke_key",
+    "rotate_key",
+    "set_fee_plan",
+    "set_payout_terms",
+]
