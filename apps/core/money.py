@@ -40,9 +40,11 @@ __all__ = [
     "to_minor",
 ]
 
-# Two currencies younger than the library's table.
+# Two currencies younger than the library's table, and one it takes for historic because nobody
+# is paid in it any more, which ISO 4217 lists all the same.
 moneyed.add_currency("XCG", "532", name="Caribbean Guilder", sub_unit=100, countries=["CURAÇAO"])
 moneyed.add_currency("ZWG", "924", name="Zimbabwe Gold", sub_unit=100, countries=["ZIMBABWE"])
+moneyed.add_currency("SVC", "222", name="Salvadoran Colón", sub_unit=100, countries=["EL SALVADOR"])
 
 # Funds codes and units of account of ISO 4217, and the offshore yuan, which is not in it: the
 # library lists them with a country, yet nobody can be paid in them.

@@ -12,7 +12,7 @@ class GatewaysConfig(AppConfig):
     def ready(self) -> None:
         from apps.gateways import providers
         from apps.gateways.providers.instant import Instant
-        from apps.gateways.providers.stripe import Stripe
+        from apps.gateways.providers.stripe import Stripe, units
 
         providers.register(
             "stripe",
@@ -22,6 +22,7 @@ class GatewaysConfig(AppConfig):
                 api_base=settings.STRIPE_API_BASE,
                 webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
             ),
+            amounts=units.RULES,
         )
         if settings.PAYSYS_MODE == "test":
             providers.register("instant", Instant)

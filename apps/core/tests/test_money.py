@@ -54,7 +54,7 @@ class TestCurrencies:
         assert (caught.value.status, caught.value.code) == (400, "parameter_invalid")
 
     def test_there_are_as_many_as_there_are(self):
-        assert len(CODES) == 154
+        assert len(CODES) == 155
 
 
 class TestMinorUnits:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from apps.gateways.providers.base import Provider
+from apps.gateways.types import AmountRules, set_amount_rules
 
 _builders: dict[str, Callable[[], Provider]] = {}
 _built: dict[str, Provider] = {}
@@ -22,8 +23,15 @@ class UnknownProvider(LookupError):
     """No provider of that name is registered in this process."""
 
 
-def register(name: str, build: Callable[[], Provider]) -> None:
-    """Make a provider known; what was built before under the name is forgotten."""
+def register(
+    name: str, build: Callable[[], Provider], *, amounts: AmountRules | None = None
+) -> None:
+    """Make a provider known; what was built before under the name is forgotten.
+
+    `amounts` is its table of what it can express and takes, for whoever may not see a provider.
+    """
+    if amounts is not None:
+        set_amount_rules(name, amounts)
     with _lock:
         _builders[name] = build
         _built.pop(name, None)

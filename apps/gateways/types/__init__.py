@@ -12,6 +12,16 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from apps.gateways.types.amounts import (
+    AmountNotExpressible,
+    AmountRules,
+    ChargeTooSmall,
+    payable_part,
+    require_chargeable,
+    require_expressible,
+    require_payable,
+    set_amount_rules,
+)
 from apps.gateways.types.declines import Decline, decline
 from apps.gateways.types.news import (
     BadEvent,
@@ -22,11 +32,14 @@ from apps.gateways.types.news import (
 )
 
 __all__ = [
+    "AmountNotExpressible",
+    "AmountRules",
     "BadEvent",
     "BadSignature",
     "CaptureMethod",
     "CaptureRequest",
     "CardFacts",
+    "ChargeTooSmall",
     "ConfirmRequest",
     "CreateRequest",
     "Decline",
@@ -49,6 +62,11 @@ __all__ = [
     "VoidRequest",
     "decline",
     "freeze",
+    "payable_part",
+    "require_chargeable",
+    "require_expressible",
+    "require_payable",
+    "set_amount_rules",
     "thaw",
 ]
 

@@ -1,14 +1,15 @@
 """Stripe's amounts and ours.
 
 Stripe counts in "the currency's minor unit" too, but not always in ISO 4217's. This is the one
-table of the differences (docs.stripe.com/currencies); everything else is the same integer.
+table of the differences (docs.stripe.com/currencies); everything else is the same integer. The
+largest charge depends on the account and is left to Stripe.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from apps.gateways.types import Declined
+from apps.gateways.types import AmountRules, Declined
 
 # No decimals by ISO, written by Stripe with two that are always 00.
 TIMES_100: Final = frozenset({"ISK", "UGX"})
@@ -16,6 +17,34 @@ TIMES_100: Final = frozenset({"ISK", "UGX"})
 WHOLE_ONLY: Final = frozenset({"MGA"})
 # Three decimals, of which the card networks carry two.
 LAST_DIGIT_ZERO: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+# Charged with two decimals, paid out without: what is left stays in the balance.
+PAID_OUT_WHOLE: Final = frozenset({"HUF", "TWD"})
+# The smallest charges Stripe publishes, in minor units. They hold where charges are settled in
+# their own currency; elsewhere the equivalent in the currency of settlement does, and Stripe says.
+SMALLEST_CHARGE: Final = {
+    **dict.fromkeys(("AUD", "BRL", "CAD", "CHF", "EUR", "INR", "NZD", "SGD", "USD"), 50),
+    "GBP": 30,
+    "AED": 200,
+    "MYR": 200,
+    "PLN": 200,
+    "RON": 200,
+    "DKK": 250,
+    "NOK": 300,
+    "SEK": 300,
+    "HKD": 400,
+    "MXN": 1_000,
+    "THB": 1_000,
+    "CZK": 1_500,
+    "HUF": 17_500,
+    "JPY": 50,
+}
+_MULTIPLES: Final = {**dict.fromkeys(WHOLE_ONLY, 100), **dict.fromkeys(LAST_DIGIT_ZERO, 10)}
+
+RULES: Final = AmountRules(
+    multiple_of=_MULTIPLES,
+    payout_multiple_of={**_MULTIPLES, **dict.fromkeys(PAID_OUT_WHOLE, 100)},
+    smallest_charge=SMALLEST_CHARGE,
+)
 
 
 def to_stripe(amount_minor: int, currency: str) -> int:
@@ -25,11 +54,9 @@ def to_stripe(amount_minor: int, currency: str) -> int:
     """
     if currency in TIMES_100:
         return amount_minor * 100
-    if currency in WHOLE_ONLY:
-        return _divided(amount_minor, 100)
-    if currency in LAST_DIGIT_ZERO:
-        _divided(amount_minor, 10)
-    return amount_minor
+    if amount_minor % _MULTIPLES.get(currency, 1):
+        raise Declined("amount_not_supported")
+    return amount_minor // 100 if currency in WHOLE_ONLY else amount_minor
 
 
 def from_stripe(amount: int, currency: str) -> int:
@@ -45,10 +72,3 @@ def from_stripe(amount: int, currency: str) -> int:
     if currency in WHOLE_ONLY:
         return amount * 100
     return amount
-
-
-def _divided(amount: int, by: int) -> int:
-    whole, rest = divmod(amount, by)
-    if rest:
-        raise Declined("amount_not_supported")
-    return whole
