@@ -33,7 +33,7 @@ FROM ledger_entry e
 LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
 LEFT JOIN ledger_account a ON a.id = e.account_id
 WHERE t.id IS NULL OR a.id IS NULL OR t.book_id <> e.book_id OR a.book_id <> e.book_id
-   OR a.currency <> e.currency OR t.created_at <> e.created_at
+   OR a.currency <> e.currency OR e.created_at < t.created_at
 """
 
 _ENTRY_POSITIVE = """
@@ -141,7 +141,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "ledger.entry_at_home",
         _ENTRY_AT_HOME,
-        "an entry, its transaction and its account are of one book, one currency and one moment",
+        "an entry is of its transaction's book, its account's currency, and not older than it",
     ),
     Invariant(
         "ledger.entry_positive",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -87,24 +87,28 @@ class BookedTransaction:
 
 
 class Place(NamedTuple):
-    """Where an entry stands among its account's: by when it was recorded, then by key."""
+    """Where a transaction stands in an account's order: by when it was recorded, then by key."""
 
     created_at: datetime
     transaction_id: UUID
-    line: int
+
+    @property
+    def following(self) -> Place:
+        """The place right after it, where no other can stand between."""
+        return Place(self.created_at, UUID(int=self.transaction_id.int + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """An entry on an account's statement; `balance` is the account's after it, on its normal side.
+    """What one transaction did to an account, or to several taken together.
 
-    `place` is where it stands in the account's order.
+    `amount` is signed: positive is what makes the account grow on its normal side; `balance` is the
+    account's after it.
     """
 
     place: Place
     reference: str
     kind: str
-    side: EntryType
     amount: Money
     balance: Money
     occurred_at: datetime
@@ -112,17 +116,28 @@ class StatementLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """A page of an account's statement, oldest first: opening + lines = closing.
+class History:
+    """A page of what happened, newest first: opening + lines = closing.
 
-    `more` says that the page ended before `until`: ask again with `after` = the last line's place.
+    `more` says that there are further lines in the direction in which the page was turned.
     """
 
     opening: Money
     lines: tuple[StatementLine, ...]
     closing: Money
-    until: datetime
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What happened in a period, oldest first: opening + lines = closing.
+
+    `lines` may be gone through once. They are read as they are taken, some hundred at a time.
+    """
+
+    opening: Money
+    closing: Money
+    lines: Iterator[StatementLine]
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,10 @@ class TestPlanted:
             ),
             ("ledger.entry_at_home", "UPDATE ledger_entry SET currency = 'USD'"),
             ("ledger.entry_at_home", f"DELETE FROM ledger_transaction WHERE id = {FIRST}"),
-            ("ledger.entry_at_home", "UPDATE ledger_entry SET created_at = now()"),
+            (
+                "ledger.entry_at_home",
+                "UPDATE ledger_entry SET created_at = now() - interval '1 day'",
+            ),
             (
                 "ledger.whole_transaction",
                 f"UPDATE ledger_entry SET line = line + 1 WHERE {OF_FIRST} AND line = 2",
