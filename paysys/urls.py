@@ -31,6 +31,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/refunds/<str:refund_id>", payments.OneRefund.as_view()),
     path("v1/quotes", payments.Quotes.as_view()),
     path("v1/quotes/<str:quote_id>", payments.OneQuote.as_view()),
+    path("v1/bank_accounts", payments.BankAccounts.as_view()),
+    path("v1/bank_accounts/<str:bank_account_id>", payments.OneBankAccount.as_view()),
     path("webhooks/<str:provider>", webhooks.receive),
     path("return", TemplateView.as_view(template_name="payments/return.html")),
     path("v1/customers", wallets.Customers.as_view()),

@@ -67,10 +67,9 @@ _UUID = re.compile(r"(?<!\w)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?!\w)", 
 _PLAIN = {str(digit): digit for digit in range(10)}
 _DOUBLED = {str(digit): sum(divmod(2 * digit, 10)) for digit in range(10)}
 
-# Typed bank-account fields, where a run of digits is what is asked for.
-EXEMPT_FIELDS = frozenset(
-    {"account_number", "bank_account_number", "bic", "iban", "routing_number", "sort_code"}
-)
+# Typed bank-account fields, where a run of digits is what is asked for. A view that has them says
+# so (`ApiView.exempt_fields`); anywhere else a field of such a name is looked into as any other.
+BANK_ACCOUNT_FIELDS = frozenset({"account_number", "iban", "routing_number"})
 # The largest amount (10^12 minor units) has fewer digits than any card but a short Maestro.
 _AMOUNT_FIELDS = frozenset({"amount", "min_amount", "max_amount"})
 _LARGEST_AMOUNT = 10**12
@@ -113,13 +112,18 @@ def scrub(text: str) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def refuse_card_numbers(payload: Any) -> None:
+def refuse_card_numbers(payload: Any, *, exempt: frozenset[str] = frozenset()) -> None:
     """Refuse a decoded JSON value that holds a card number in any key, string or number.
 
-    Fields of `EXEMPT_FIELDS` are not looked into.
+    Texts under the names `exempt` in the outermost object are not looked into.
 
     :raises CardDataNotAllowed: it does. The error repeats nothing of it.
     """
+    if exempt and isinstance(payload, dict):
+        payload = {
+            name: None if name in exempt and isinstance(value, str) else value
+            for name, value in payload.items()
+        }
     if any(map(find_card_number, _texts(payload, ""))):
         raise CardDataNotAllowed
 
@@ -153,8 +157,7 @@ def _texts(value: Any, name: str) -> Iterator[str]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield key
-            if key not in EXEMPT_FIELDS:
-                yield from _texts(item, key)
+            yield from _texts(item, key)
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item, name)

@@ -21,7 +21,8 @@ class StrictJSONParser(BaseParser):
     """Reads a request's body as a JSON object.
 
     Refused with 413: more than 256 kB, before it is read when its length is announced, and after
-    256 kB when not. Refused with 400: all that `loads` refuses. Refused with 422: a card number.
+    256 kB when not. Refused with 400: all that `loads` refuses. Refused with 422: a card number,
+    but in the `exempt_fields` of the view.
     """
 
     media_type = "application/json"
@@ -32,7 +33,8 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,  # noqa: ARG002 - the interface's
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        meta = parser_context["request"].META if parser_context else {}
+        context = parser_context or {}
+        meta = context["request"].META if context else {}
         announced = str(meta.get("CONTENT_LENGTH") or "0")
         if announced.isdigit() and int(announced) > MAX_BYTES:
             raise _too_large()
@@ -44,7 +46,9 @@ class StrictJSONParser(BaseParser):
             raise _too_large()
         payload = loads(raw)
         if cards.is_suspect(raw):
-            cards.refuse_card_numbers(payload)
+            view = context.get("view")
+            exempt: frozenset[str] = getattr(view, "exempt_fields", frozenset())
+            cards.refuse_card_numbers(payload, exempt=exempt)
         return payload
 
 

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from apps.core import crypto
+
 
 class MerchantsConfig(AppConfig):
     name = "apps.merchants"
@@ -11,6 +13,8 @@ class MerchantsConfig(AppConfig):
 
     def ready(self) -> None:
         register(check_pepper)
+        for column in ("holder_encrypted", "number_encrypted"):
+            crypto.register(table="merchants_bank_account", column=column)
 
 
 def check_pepper(**_kwargs: Any) -> list[CheckMessage]:

@@ -93,6 +93,21 @@ class Terms:
         return from_minor(self.minimums.get(currency, 0), currency)
 
 
+@dataclass(frozen=True, slots=True)
+class BankDetails:
+    """A bank account in the clear: on its way in, or on its way to a provider; never written.
+
+    `number` is an IBAN if `is_iban` says so, else what the country calls an account number.
+    """
+
+    holder: str = field(repr=False)
+    number: str = field(repr=False)
+    country: str
+    currency: str
+    routing_number: str = field(default="", repr=False)
+    is_iban: bool = False
+
+
 def fee_on(
     amount: Money,
     *,

@@ -218,6 +218,12 @@ class TestCardData:
     def test_is_not_looked_for_in_a_typed_bank_account(self, post):
         assert post({**ORDER, "account_number": CARD}).status_code == 201
 
+    def test_is_looked_for_in_a_field_that_only_has_such_a_name(self, post, seen):
+        response = post({**ORDER, "metadata": {"account_number": CARD}})
+
+        assert_error(response, 422, "card_data_not_allowed")
+        assert seen == []
+
     def test_is_not_seen_in_ids_and_times(self, client, post):
         order = {**ORDER, "metadata": {"at": "1700000000000", "id": str(ids.new_id())}}
 

@@ -196,7 +196,7 @@ class TestRefusal:
             {"a": {"b": ["x", {"c": f"nr. {VISA}"}]}},
             {"amount": int(VISA)},
             {"amount": VISA},
-            {"account_number": "1", "note": VISA},
+            {"account_number": VISA},
         ],
     )
     def test_anywhere(self, payload):
@@ -209,16 +209,32 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "payload",
         [
-            {"account_number": VISA},
-            {"bank": {"iban": VISA, "routing_number": VISA}},
             {"amount": 501800000009},  # an amount like a short Maestro
             {"amount": 10**12},
             {"a": 1700000000000, "b": True, "c": None, "d": 1.5},
             {},
         ],
     )
-    def test_not_of_typed_fields_and_other_numbers(self, payload):
+    def test_not_of_other_numbers(self, payload):
         cards.refuse_card_numbers(payload)
+
+    def test_not_of_the_typed_fields_of_a_bank_account(self):
+        payload = {"account_number": VISA, "iban": VISA, "routing_number": VISA}
+        cards.refuse_card_numbers(payload, exempt=cards.BANK_ACCOUNT_FIELDS)
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {"account_number": "1", "note": VISA},
+            {"account_number": int(VISA)},
+            {"account_number": {"number": VISA}},
+            {"account_number": [VISA]},
+            {"metadata": {"account_number": VISA}},
+        ],
+    )
+    def test_of_everything_around_the_typed_fields(self, payload):
+        with pytest.raises(CardDataNotAllowed):
+            cards.refuse_card_numbers(payload, exempt=cards.BANK_ACCOUNT_FIELDS)
 
 
 class TestCheapLook:

@@ -18,6 +18,14 @@ from apps.merchants.selectors.access import (
     known_key,
     list_keys,
 )
+from apps.merchants.selectors.banks import (
+    find_bank_details,
+    find_default_bank_account,
+    get_bank_account,
+    has_had_bank_account,
+    list_bank_accounts,
+    lock_bank_account,
+)
 from apps.merchants.selectors.fees import (
     NoFeePlan,
     fee_for,
@@ -41,11 +49,17 @@ __all__ = [
     "by_api_key",
     "digest_of",
     "fee_for",
+    "find_bank_details",
+    "find_default_bank_account",
     "get",
+    "get_bank_account",
+    "has_had_bank_account",
     "keys",
     "known_key",
+    "list_bank_accounts",
     "list_fee_plans",
     "list_keys",
+    "lock_bank_account",
     "payout_terms",
     "plans",
     "terms",
@@ -63,5 +77,17 @@ INVARIANTS = (
         name="api_key_is_hashed",
         sql="SELECT prefix FROM merchants_api_key WHERE octet_length(digest) <> 32",
         says="Of every API key only its prefix and a hash of 32 bytes are stored.",
+    ),
+    Invariant(
+        name="bank_account_is_encrypted",
+        sql="SELECT id FROM merchants_bank_account WHERE NOT starts_with(holder_encrypted, 'v1.') "
+        "OR NOT starts_with(number_encrypted, 'v1.')",
+        says="Of every bank account only the last four are stored in the clear.",
+    ),
+    Invariant(
+        name="removed_bank_account_is_forgotten",
+        sql="SELECT id FROM merchants_bank_account WHERE removed_at IS NOT NULL "
+        "AND (holder_encrypted IS NOT NULL OR number_encrypted IS NOT NULL)",
+        says="Nobody can be paid to an account that was removed.",
     ),
 )

@@ -1,5 +1,11 @@
 """Taking merchants on, their keys, their fees, and how they are paid out."""
 
+from apps.merchants.services.banks import (
+    add_bank_account,
+    forget_bank_accounts,
+    name_bank_account,
+    remove_bank_account,
+)
 from apps.merchants.services.fees import PlanInThePast, set_fee_plan
 from apps.merchants.services.onboarding import (
     DEFAULT_OVERLAP,
@@ -19,10 +25,14 @@ __all__ = [
     "SINCE_EVER",
     "KeyGone",
     "PlanInThePast",
+    "add_bank_account",
     "change_status",
+    "forget_bank_accounts",
     "issue_key",
+    "name_bank_account",
     "note_use",
     "onboard",
+    "remove_bank_account",
     "revoke_key",
     "rotate_key",
     "set_fee_plan",

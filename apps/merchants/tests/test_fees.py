@@ -16,7 +16,7 @@ from apps.core.errors import Conflict, InvalidRequest, NotFound
 from apps.core.ids import new_id
 from apps.core.money import Money, from_minor, to_minor
 from apps.merchants import selectors, services
-from apps.merchants.models import FeePlan
+from apps.merchants.models import BankAccount, FeePlan
 from apps.merchants.tests.makers import make_shop
 from apps.merchants.types import fee_on
 
@@ -338,4 +338,13 @@ class TestInvariants:
             cursor.execute("DELETE FROM merchants_fee_plan")
             cursor.execute("UPDATE merchants_api_key SET digest = 'plaintext'")
             cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+        BankAccount.objects.create(
+            book_id=book_id,
+            holder_encrypted="Ada",
+            number_encrypted="000123456789",
+            country="US",
+            currency="USD",
+            usable_from=clock.now(),
+            removed_at=clock.now(),
+        )
         assert violated() == {invariant.name for invariant in selectors.INVARIANTS}

@@ -1,5 +1,6 @@
 """The REST face of payments: translate in, one service call, translate out."""
 
+from apps.payments.api.banks import BankAccounts, OneBankAccount
 from apps.payments.api.payments import (
     Capture,
     OnePayment,
@@ -12,7 +13,9 @@ from apps.payments.api.payments import (
 from apps.payments.api.quotes import OneQuote, Quotes
 
 __all__ = [
+    "BankAccounts",
     "Capture",
+    "OneBankAccount",
     "OnePayment",
     "OneQuote",
     "OneRefund",

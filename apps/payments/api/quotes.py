@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,16 +18,9 @@ from apps.core.money import Money, from_minor, to_minor
 from apps.idempotency import services as idempotency
 from apps.idempotency.types import RequestFacts
 from apps.payments import fx, public
-from apps.payments.api.requests import caller_of
+from apps.payments.api.requests import OPTIONAL_KEY, caller_of
 from apps.payments.models import Quote
 from apps.payments.services import quotes
-
-OPTIONAL_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Optional here: a repeat with the same key gets the first answer.",
-)
 
 # `from` is a word of Python's, so these classes are made by hand.
 NewQuote: type[StrictSerializer] = type(

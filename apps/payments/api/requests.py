@@ -20,6 +20,13 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="A value of your own, a new one for each operation; repeats get the same answer.",
 )
 
+OPTIONAL_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Optional here: a repeat with the same key gets the first answer.",
+)
+
 
 def caller_of(request: Request) -> Caller:
     caller = request.auth

@@ -6,6 +6,7 @@ from apps.wallets.services.customers import (
     create_customer,
     describe_payment_method,
     erase_customer,
+    require_customer,
     store_payment_method,
 )
 from apps.wallets.services.holds import capture_hold, place_hold, release_hold, require_active
@@ -20,5 +21,6 @@ __all__ = [
     "place_hold",
     "release_hold",
     "require_active",
+    "require_customer",
     "store_payment_method",
 ]

@@ -112,6 +112,27 @@ def erase_customer(*, book_id: UUID, customer_id: UUID, actor: Actor, now: datet
         )
 
 
+def require_customer(*, book_id: UUID, customer_id: UUID) -> None:
+    """Whatever the unit stores for a customer is stored only if they exist and are not erased.
+
+    Transaction: joins the caller's unit or transaction, and guards it.
+
+    :raises NotFound: no such customer, or another merchant's.
+    :raises CustomerErased: there was one.
+    :raises GuardFailed: (when sent) the customer was erased at this moment.
+    """
+    customer = selectors.find_customer(book_id=book_id, id=customer_id)
+    if customer is None:
+        raise NotFound("No such customer.", param="customer")
+    if customer.erased_at is not None:
+        raise CustomerErased
+    db.require(
+        "SELECT erased_at IS NULL FROM wallets_customer WHERE id = %s::uuid FOR SHARE",
+        (customer_id,),
+        what="the customer was erased",
+    )
+
+
 def store_payment_method(
     *,
     book_id: UUID,
@@ -137,11 +158,7 @@ def store_payment_method(
         again, and it is found.
     """
     if customer_id is not None:
-        customer = selectors.find_customer(book_id=book_id, id=customer_id)
-        if customer is None:
-            raise NotFound("No such customer.", param="customer")
-        if customer.erased_at is not None:
-            raise CustomerErased
+        require_customer(book_id=book_id, customer_id=customer_id)
         existing = selectors.find_method_of_customer(
             book_id=book_id, customer_id=customer_id, provider=provider, token=token
         )
@@ -161,12 +178,6 @@ def store_payment_method(
         expect=1,
         what="the customer has this token already",
     )
-    if customer_id is not None:
-        db.require(
-            "SELECT erased_at IS NULL FROM wallets_customer WHERE id = %s::uuid FOR SHARE",
-            (customer_id,),
-            what="the customer was erased",
-        )
     audit.record(
         book_id=book_id,
         actor=actor,
