@@ -52,6 +52,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("payments.sweep_events", every(seconds=10)),
     Job("idempotency.expire", every(seconds=3600)),
     Job("payments.settle", daily(at="01:30")),
+    Job("payments.revalue", daily(at="03:00")),
 )
 
 app = Celery("paysys")

@@ -8,9 +8,12 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from apps.core import clock
+from apps.core import clock, queue
 from apps.gateways import selectors as gateways
+from apps.ledger import selectors as ledger
+from apps.ledger.chart import PLATFORM_FX
 from apps.payments import services
+from apps.payments.services import fx_close
 
 # Long enough that whoever stored an event has rung for it.
 UNHEARD_AFTER = timedelta(seconds=10)
@@ -36,3 +39,15 @@ def settle() -> None:
     """Book what the providers have paid out."""
     now = clock.now()
     services.settle(provider=settings.PAYSYS_PROVIDER, since=now - SETTLEMENT_WINDOW, now=now)
+
+
+@shared_task(name="payments.revalue")
+def revalue() -> None:
+    """Once a day, ring for every book that has ever converted. A lost bell waits for tomorrow's."""
+    for book_id in ledger.list_books_with(code=PLATFORM_FX):
+        queue.enqueue("payments.revalue_book", str(book_id))
+
+
+@shared_task(name="payments.revalue_book")
+def revalue_book(book_id: str) -> None:
+    fx_close.revalue_yesterday(book_id=UUID(book_id), now=clock.now())

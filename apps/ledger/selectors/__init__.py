@@ -8,7 +8,12 @@ nothing can be recorded before it any more, so an answer once given does not cha
 from apps.ledger.invariants import INVARIANTS
 from apps.ledger.selectors.balances import NotSettled, balance, balances, settled_until
 from apps.ledger.selectors.history import MAX_PAGE, UnknownLine, history, statement
-from apps.ledger.selectors.reports import transaction_by_reference, trial_balance
+from apps.ledger.selectors.reports import (
+    booked_balances,
+    list_books_with,
+    transaction_by_reference,
+    trial_balance,
+)
 
 __all__ = [
     "INVARIANTS",
@@ -17,7 +22,9 @@ __all__ = [
     "UnknownLine",
     "balance",
     "balances",
+    "booked_balances",
     "history",
+    "list_books_with",
     "settled_until",
     "statement",
     "transaction_by_reference",

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.core.money import Money
+from apps.ledger import chart
 from apps.ledger.types import (
     AccountType,
     BookedLine,
@@ -65,6 +66,44 @@ def trial_balance(*, book_id: UUID, day: date) -> list[TrialBalanceRow]:
         for code, account_type, currency, total in rows
         if total
     ]
+
+
+# From now back to the day: what is booked later is short, what came before is a checkpoint. Both
+# are seen by one snapshot, because `ledger_balance` is STABLE.
+_BOOKED_BALANCES = """
+SELECT a.currency, ledger_balance(a.book_id, a.code, a.currency) - a.normal_side * coalesce((
+    SELECT sum(e.entry_type * e.amount)
+    FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+    WHERE t.book_id = a.book_id AND t.booked_on > %(day)s AND e.account_id = a.id), 0)
+FROM ledger_account a
+WHERE a.book_id = %(book)s AND a.code = %(code)s
+ORDER BY a.currency
+"""
+
+
+def booked_balances(*, book_id: UUID, code: str, day: date) -> list[Money]:
+    """An account's balance at the end of an accounting day, by `booked_on`, in every currency.
+
+    On its normal side, in the order of the currencies' codes, without those at zero. Final once
+    the day is closed.
+
+    :raises chart.UnknownCode: not a code of the chart.
+    """
+    chart.rule_of(code)
+    with connection.cursor() as cursor:
+        cursor.execute(_BOOKED_BALANCES, {"book": book_id, "code": code, "day": day})
+        return [Money(total, currency) for currency, total in cursor.fetchall() if total]
+
+
+def list_books_with(*, code: str) -> list[UUID]:
+    """The books that have an account of this code, in any currency."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT b.id FROM ledger_book b WHERE EXISTS (SELECT FROM ledger_account a"
+            " WHERE a.book_id = b.id AND a.code = %s) ORDER BY b.id",
+            [code],
+        )
+        return [book_id for (book_id,) in cursor.fetchall()]
 
 
 _BY_REFERENCE = """

@@ -14,11 +14,14 @@ from apps.ledger.tests.books import (
     NOON,
     at_once,
     close_day,
+    eur,
     post,
     post_many,
     posting,
     query,
+    take_checkpoints,
     until_true,
+    usd,
     violations,
 )
 from apps.ledger.tests.test_checkpoints import prepared_writer, slow_writer
@@ -178,3 +181,31 @@ class TestTrialBalance:
             ("merchant:pending", "USD", 0, 7),
             ("payment:unallocated", "USD", 7, 0),
         ]
+
+
+class TestOneAccountsBalanceByDay:
+    def test_is_the_trial_balances_in_every_currency(self, book):
+        post(book, CREDITED)
+        take_checkpoints()
+        post(book, CREDITED.replace("10", "7 USD"))
+        close(book)
+        post(book, CREDITED, occurred_at=NOON.replace(day=12))
+        post(book, "debit merchant:pending 3\n credit platform:fees 3")  # booked on the 11th
+
+        def pending(day):
+            return selectors.booked_balances(book_id=book, code="merchant:pending", day=day)
+
+        assert pending(date(2026, 3, 9)) == []
+        assert pending(TENTH) == [eur(10), usd(7)]
+        assert pending(ELEVENTH) == [eur(7), usd(7)]
+        assert pending(TWELFTH) == [eur(17), usd(7)]
+        assert trial_balance(book, ELEVENTH)["platform:fees"] == -3
+
+    def test_books_that_have_the_account_are_known(self, book):
+        with db.unit():
+            ledger.open_book(book_id=book, time_zone="UTC")
+            ledger.open_book(book_id=new_id(), time_zone="UTC")
+        post(book, CREDITED)
+
+        assert selectors.list_books_with(code="merchant:pending") == [book]
+        assert selectors.list_books_with(code="platform:fx") == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -125,27 +125,35 @@ class TestOurOwnRates:
 
 class TestAge:
     def test_rate_within_its_age_is_good_and_a_day_later_stale(self, settings):
-        settings.PAYSYS_FX_MAX_AGE_DAYS = 7
-        assert fx.mid_rate("EUR", "USD", on=date(2026, 11, 6)).rates_of == FRIDAY
+        settings.PAYSYS_FX_MAX_AGE_DAYS = 1
+        assert fx.mid_rate("EUR", "USD", on=SATURDAY).rates_of == FRIDAY
 
         with pytest.raises(fx.RateStale) as caught:
-            fx.mid_rate("EUR", "USD", on=date(2026, 11, 7))
+            fx.mid_rate("EUR", "USD", on=SUNDAY)
         assert (caught.value.status, caught.value.code) == (422, "rate_stale")
         assert caught.value.extra == {"rates_of": "2026-10-30"}
 
     def test_older_of_two_rates_decides(self, settings):
-        settings.PAYSYS_FX_MAX_AGE_DAYS = 7
-        set_rate("USD", "1.12", date(2026, 11, 10))
+        settings.PAYSYS_FX_MAX_AGE_DAYS = 1
+        set_rate("USD", "1.12", SUNDAY)
 
-        assert fx.mid_rate("USD", "EUR", on=date(2026, 11, 10)).rate > 0
+        assert fx.mid_rate("USD", "EUR", on=SUNDAY).rates_of == SUNDAY
         with pytest.raises(fx.RateStale):
-            fx.mid_rate("USD", "GBP", on=date(2026, 11, 10))
+            fx.mid_rate("USD", "GBP", on=SUNDAY)
 
     def test_rate_of_our_own_ages_too(self, settings):
         settings.PAYSYS_FX_MAX_AGE_DAYS = 1
-        set_rate("USD", "1.12", date(2026, 11, 10))
+        set_rate("KWD", "0.34", FRIDAY)
         with pytest.raises(fx.RateStale):
-            fx.mid_rate("EUR", "USD", on=date(2026, 11, 12))
+            fx.mid_rate("EUR", "KWD", on=SUNDAY)
+
+    def test_week_covers_the_days_around_easter(self, settings):
+        settings.PAYSYS_FX_MAX_AGE_DAYS = 5
+        maundy_thursday, tuesday = date(2026, 4, 2), date(2026, 4, 7)
+        days = [maundy_thursday + timedelta(days=n) for n in range(5)]
+
+        assert {fx.mid_rate("EUR", "USD", on=day).rates_of for day in days} == {maundy_thursday}
+        assert fx.mid_rate("EUR", "USD", on=tuesday).rates_of == tuesday
 
 
 class TestSetRate:
