@@ -10,8 +10,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connection
 from django.test import Client
+from django.urls import reverse
 
 from apps.audit.models import AuditEntry
 from apps.core import clock, db, ids
@@ -22,7 +24,7 @@ from apps.idempotency import services as idempotency
 from apps.idempotency.types import RequestFacts
 from apps.merchants import services as merchants
 from apps.payments import fx
-from apps.payments.models import Quote
+from apps.payments.models import ExchangeRate, Quote
 from apps.payments.services import quotes
 from apps.payments.tests.conftest import Merchant
 from apps.payments.tests.threads import at_once
@@ -174,6 +176,27 @@ class TestAsking:
         assert datetime.fromisoformat(body["expires_at"]) - datetime.fromisoformat(
             body["created_at"]
         ) == timedelta(seconds=60)
+
+
+class TestInTheConsole:
+    def test_quotes_and_rates_are_shown_and_none_can_be_saved(self, merchant: Merchant) -> None:
+        public_id = ask(merchant).json()["id"]
+        use(merchant, ids.decode("quote", public_id))
+        console = Client()
+        console.force_login(get_user_model().objects.create_superuser("root", password="x"))
+        for row, words in (
+            (Quote.objects.get(), public_id),
+            (ExchangeRate.objects.first(), "1.25"),
+        ):
+            assert row is not None
+            name = f"admin:payments_{row._meta.model_name}"
+            one = reverse(f"{name}_change", args=[row.pk])
+            assert words in console.get(reverse(f"{name}_changelist")).content.decode()
+            assert console.get(one).status_code == 200
+            assert console.post(one, {}).status_code == 403
+            assert console.get(reverse(f"{name}_add")).status_code == 403
+        page = console.get(f"{reverse('admin:payments_quote_changelist')}?q={public_id}")
+        assert "€80.00" in page.content.decode()
 
 
 class TestRefusals:
