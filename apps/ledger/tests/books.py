@@ -118,15 +118,25 @@ def violations() -> list[str]:
 
 
 def until_true(ask: Callable[[], Any]) -> None:
-    """Ask again until it is so.
+    """Ask again until it is so, as long as a busy machine may take.
 
     Transaction ids are the whole server's: what waits for earlier ones to end waits for other
     databases too, where the suite's other workers write.
     """
-    give_up = monotonic() + 30
+    give_up = monotonic() + 60
     while not ask():
         assert monotonic() < give_up, "it does not become true"
         sleep(0.002)
+
+
+def until_somebody_waits() -> None:
+    """Until some session waits for a lock."""
+    waits = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    # A transaction sees one picture of the activity unless it asks for a new one.
+    until_true(lambda: query("SELECT pg_stat_clear_snapshot()") and query(waits))
 
 
 def settle() -> None:
@@ -172,6 +182,6 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive(), "a thread did not come back: a deadlock?"
     return results

@@ -9,7 +9,7 @@ from apps.core.ids import new_id
 from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import services as ledger
-from apps.ledger.tests.books import balance, post, query, until_true
+from apps.ledger.tests.books import balance, post, until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,8 +41,7 @@ class TestALockedBalance:
         with transaction.atomic():
             locked(book, chart.MERCHANT_PAYABLE)
             other.start()
-            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            until_true(lambda: query(waiting))
+            until_somebody_waits()
             assert locked(book, chart.MERCHANT_PAYABLE) == Money(10, "EUR")
             assert not done.is_set()
         other.join(30)
