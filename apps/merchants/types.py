@@ -22,6 +22,8 @@ SCOPES = frozenset(
         "customers:write",
         "payment_methods:read",
         "payment_methods:write",
+        "transfers:read",
+        "transfers:write",
         "events:read",
         "quotes:read",
         "quotes:write",

@@ -73,7 +73,8 @@ def payment_answer(started: services.Started) -> Answer:
 def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
     """The answer that a payment's present state is.
 
-    `is_fresh`: the run has just let go of it, and stored the answer if that is AUTHORIZED.
+    `is_fresh`: the run has just let go of it, and stored the answer if that is AUTHORIZED, or
+    the end of a payment that is whole in one commit.
 
     :raises PaymentRefused: it failed or was rejected.
     """
@@ -81,7 +82,7 @@ def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
         raise _refusal(payment)
     if payment.status in _NO_ANSWER_YET:
         return 202, payment_body(payment), False
-    if is_fresh and payment.status == Status.AUTHORIZED:
+    if is_fresh and (payment.status == Status.AUTHORIZED or payment.is_done_at_once):
         return 201, known(payment), Finality.STORED
     return 201, payment_body(payment), Finality.FINAL
 
@@ -149,6 +150,8 @@ def _drive(started: services.Started) -> tuple[Payment | Refund, bool]:
     Says whether the subject is what the run let go of, or a row read meanwhile.
     """
     assert not db.is_open()
+    if started.run.status == sagas_types.Status.COMPLETED:  # in the very commit that began it
+        return started.subject, True
     future: Future[sagas_types.Progress] | None = sagas.drive(started.run, subject=started.subject)
     if future is not None:
         try:

@@ -1,49 +1,99 @@
-"""A payment's fee: what capture costs, and what comes back when part of it is refunded."""
+"""A payment's fee and credit: what capture costs and credits, and what a refund takes back of both.
+
+Whatever comes back in parts comes back cumulatively: the share of all that was refunded so far and
+now, less what came back before, so that no rounding is ever lost or made.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from apps.core.money import Money, prorate
-from apps.merchants.types import FeeQuote, fee_on
+from apps.merchants import selectors as merchants
+from apps.merchants.types import fee_on
+from apps.payments import fx
 from apps.payments.models import Payment
 
-
-def freeze(quote: FeeQuote) -> dict[str, object]:
-    """The plan's numbers as the payment keeps them."""
-    return {
-        "fee_basis_points": quote.basis_points,
-        "fee_fixed": quote.fixed.amount,
-        "fee_returns_percentage": quote.returns_percentage,
-        "fee_returns_fixed": quote.returns_fixed,
-    }
+_NOTHING = Decimal(0)
 
 
-def charge(payment: Payment) -> None:
-    """Set the fee of what was captured, and the most of it that refunds may bring back."""
-    fixed = payment.money(payment.fee_fixed)
-    fee = fee_on(
-        payment.money(payment.amount_captured), basis_points=payment.fee_basis_points, fixed=fixed
-    ).amount
-    fixed_part = min(fixed.amount, fee)
-    nothing = Decimal(0)
-    payment.fee = fee
-    payment.amount_credited = payment.amount_captured
-    payment.fee_returnable = (fee - fixed_part if payment.fee_returns_percentage else nothing) + (
-        fixed_part if payment.fee_returns_fixed else nothing
+def agree(payment: Payment, *, now: datetime, country: str = "") -> None:
+    """Take over the numbers of the plan that holds at `now` for the card's country, if known.
+
+    :raises NoFeePlan: nobody has agreed what such a payment costs.
+    """
+    gross = credited_for(payment, payment.money(payment.amount)).credited
+    quote = merchants.fee_for(
+        book_id=payment.book_id, method=payment.method, amount=gross, country=country, now=now
+    )
+    payment.fee_basis_points = quote.basis_points
+    payment.fee_fixed = quote.fixed.amount
+    payment.fee_minimum = quote.minimum.amount
+    payment.fee_cap = quote.cap.amount if quote.cap else None
+    payment.fee_returns_percentage = quote.returns_percentage
+    payment.fee_returns_fixed = quote.returns_fixed
+
+
+def credited_for(payment: Payment, amount: Money) -> fx.Converted:
+    """What `amount` of the payment is worth to whom it is credited, at the payment's rates."""
+    if not payment.is_converted:
+        return fx.Converted(mid=amount, credited=amount, spread=amount * 0)
+    assert payment.rate is not None
+    assert payment.rate_mid is not None
+    return fx.converted(
+        amount,
+        to_currency=payment.credit_currency,
+        rate=payment.rate,
+        rate_mid=payment.rate_mid,
     )
 
 
-def returned_by(payment: Payment, amount: Money) -> Money:
-    """What a further refund of `amount` brings back.
+def charge(payment: Payment) -> None:
+    """Set what the captured amount credits, its fee, and the most of it that refunds bring back."""
+    worth = credited_for(payment, payment.money(payment.amount_captured))
+    payment.amount_credited = worth.credited.amount
+    payment.fx_spread = worth.spread.amount
+    fixed = payment.credit(payment.fee_fixed)
+    fee = fee_on(
+        worth.credited,
+        basis_points=payment.fee_basis_points,
+        fixed=fixed,
+        minimum=payment.credit(payment.fee_minimum),
+        cap=payment.credit(payment.fee_cap) if payment.fee_cap is not None else None,
+    ).amount
+    fixed_part = min(fixed.amount, fee)
+    payment.fee = fee
+    payment.fee_returnable = (fee - fixed_part if payment.fee_returns_percentage else _NOTHING) + (
+        fixed_part if payment.fee_returns_fixed else _NOTHING
+    )
 
-    Cumulative, so that no rounding is ever lost or made: the share of everything refunded so far
-    and now, less what came back before. A refund that failed took its own rounding along, so that
-    a later one may find a little too much or too little returned: never less than nothing comes
-    back, and never more than is refunded. Needs the payment as it is under its lock.
+
+def borne_by(payment: Payment, amount: Money) -> Money:
+    """What a further refund of `amount` takes from whom it was credited to.
+
+    Needs the payment as it is under its lock.
     """
+    if not payment.is_converted:
+        return amount
+    share = _share(payment, payment.credit(payment.amount_credited), amount)
+    return max(payment.credit(_NOTHING), share - payment.credit(payment.credit_returned))
+
+
+def returned_by(payment: Payment, amount: Money, *, taken: Money) -> Money:
+    """What of the fee a further refund of `amount`, which takes `taken`, brings back.
+
+    A refund that failed took its own rounding along, so that a later one may find a little too
+    much or too little returned: never less than nothing comes back, and never more than the refund
+    takes. Needs the payment as it is under its lock.
+    """
+    share = _share(payment, payment.credit(payment.fee_returnable), amount)
+    due = share - payment.credit(payment.fee_returned)
+    return max(payment.credit(_NOTHING), min(due, taken))
+
+
+def _share(payment: Payment, whole: Money, amount: Money) -> Money:
+    """The part of `whole` that all refunds so far and one of `amount` make up."""
     captured = payment.money(payment.amount_captured)
     refunded = payment.money(payment.refund_reserved) + amount
-    share = prorate(payment.money(payment.fee_returnable), min(refunded, captured), captured)
-    due = share - payment.money(payment.fee_returned)
-    return max(payment.money(Decimal(0)), min(due, amount))
+    return prorate(whole, min(refunded, captured), captured)

@@ -30,43 +30,57 @@ INVARIANTS = (
     Invariant(
         name="payments: refund counters = refunds",
         sql="SELECT p.id FROM payments_payment p LEFT JOIN LATERAL (SELECT "
-        "coalesce(sum(amount) FILTER (WHERE status <> 'FAILED'), 0) AS reserved, "
-        "coalesce(sum(amount) FILTER (WHERE status = 'SUCCEEDED'), 0) AS refunded, "
-        "coalesce(sum(fee_returned) FILTER (WHERE status <> 'FAILED'), 0) AS fee "
+        "coalesce(sum(amount - failed_amount), 0) AS reserved, "
+        "coalesce(sum(card_amount) FILTER (WHERE status <> 'FAILED'), 0) AS to_card, "
+        "coalesce(sum(bearer_amount - failed_bearer_amount), 0) AS credit, "
+        "coalesce(sum(amount - failed_amount) FILTER (WHERE status <> 'PENDING'), 0) AS refunded, "
+        "coalesce(sum(fee_returned - failed_fee), 0) AS fee "
         "FROM payments_refund r WHERE r.payment_id = p.id AND r.book_id = p.book_id) r ON true "
         "WHERE p.refund_reserved <> r.reserved OR p.amount_refunded <> r.refunded "
+        "OR p.card_refund_reserved <> r.to_card OR p.credit_returned <> r.credit "
         "OR p.fee_returned <> r.fee",
         says="a payment's counters are the sums of its refunds",
     ),
     Invariant(
         name="payments: every capture has its posting",
-        sql="SELECT p.id FROM payments_payment p WHERE p.amount_captured > 0 AND NOT EXISTS "
+        sql="SELECT p.id, part.amount FROM payments_payment p CROSS JOIN LATERAL (VALUES "
+        "('capture:' || p.charge_reference, p.amount_captured - p.wallet_captured), "
+        "('capture:wallet:' || p.id, p.wallet_captured)) part (reference, amount) "
+        "WHERE part.amount > 0 AND NOT EXISTS "
         "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
-        "AND e.book_id = t.book_id WHERE t.book_id = p.book_id "
-        "AND t.reference = 'capture:' || p.charge_reference AND e.amount = p.amount_captured)",
-        says="captured money is in the books, once and in full",
+        "AND e.book_id = t.book_id JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE t.book_id = p.book_id AND t.reference = part.reference "
+        "AND a.code = 'payment:unallocated' AND e.entry_type = -1 AND e.amount = part.amount)",
+        says="captured money is in the books, once and in full, whoever paid it",
     ),
     Invariant(
         name="payments: every capture posting has its payment",
         sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'capture' "
-        "AND NOT EXISTS (SELECT 1 FROM payments_payment p WHERE p.book_id = t.book_id "
-        "AND 'capture:' || p.charge_reference = t.reference AND p.amount_captured > 0)",
+        "AND NOT EXISTS (SELECT 1 FROM payments_payment p WHERE p.book_id = t.book_id AND "
+        "(p.amount_captured > p.wallet_captured AND 'capture:' || p.charge_reference = t.reference "
+        "OR p.wallet_captured > 0 AND 'capture:wallet:' || p.id = t.reference))",
         says="the books hold no capture that is not a payment's",
     ),
     Invariant(
         name="payments: every refund has its posting",
-        sql="SELECT r.id, r.status FROM payments_refund r WHERE (r.status = 'SUCCEEDED') <> EXISTS "
+        sql="SELECT r.id, r.status, part.amount FROM payments_refund r CROSS JOIN LATERAL (VALUES "
+        "('refund:' || r.provider_reference, r.card_amount, r.status = 'SUCCEEDED'), "
+        "('refund:wallet:' || r.id, r.amount - r.card_amount, r.amount > r.failed_amount "
+        "AND r.status <> 'PENDING')) part (reference, amount, stands) "
+        "WHERE part.amount > 0 AND part.stands <> EXISTS "
         "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
-        "AND e.book_id = t.book_id WHERE t.book_id = r.book_id AND e.amount = r.amount "
-        "AND t.reference = 'refund:' || r.provider_reference AND NOT EXISTS (SELECT 1 "
+        "AND e.book_id = t.book_id WHERE t.book_id = r.book_id AND e.amount = part.amount "
+        "AND t.reference = part.reference AND NOT EXISTS (SELECT 1 "
         "FROM ledger_transaction u WHERE u.book_id = t.book_id AND u.reverses_id = t.id))",
-        says="a confirmed refund is in the books, and one that failed later no more",
+        says="a confirmed refund is in the books, and what failed of it later no more",
     ),
     Invariant(
         name="payments: every refund posting has its refund",
         sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'refund' "
         "AND t.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM payments_refund r "
-        "WHERE r.book_id = t.book_id AND 'refund:' || r.provider_reference = t.reference)",
+        "WHERE r.book_id = t.book_id AND (r.card_amount > 0 "
+        "AND 'refund:' || r.provider_reference = t.reference "
+        "OR 'refund:wallet:' || r.id = t.reference))",
         says="the books hold no refund that is not a payment's",
     ),
     Invariant(
@@ -100,7 +114,7 @@ INVARIANTS = (
         "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
         "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
         "WHERE a.code = 'platform:fees' GROUP BY 1, 2) l FULL JOIN "
-        "(SELECT p.book_id, p.currency, sum(p.fee - p.fee_returned) AS amount "
+        "(SELECT p.book_id, p.credit_currency AS currency, sum(p.fee - p.fee_returned) AS amount "
         "FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
         "AND s.book_id = p.book_id AND s.saga = 'charge' "
         "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) GROUP BY 1, 2) p "
@@ -125,10 +139,11 @@ INVARIANTS = (
     ),
     Invariant(
         name="payments: a settled payment has its line",
-        sql="SELECT p.id FROM payments_payment p WHERE p.settled_at IS NOT NULL AND NOT EXISTS "
-        "(SELECT 1 FROM payments_settlement_line l WHERE l.book_id = p.book_id "
+        sql="SELECT p.id FROM payments_payment p WHERE p.settled_at IS NOT NULL "
+        "AND p.amount_captured > p.wallet_captured AND NOT EXISTS (SELECT 1 "
+        "FROM payments_settlement_line l WHERE l.book_id = p.book_id "
         "AND l.payment_id = p.id AND l.kind = 'charge')",
-        says="settled means that the provider's statement says so",
+        says="settled means that the provider's statement says so, where one has paid",
     ),
     Invariant(
         name="payments: every settlement line has its posting",
@@ -161,5 +176,48 @@ INVARIANTS = (
         "THEN s.saga = 'charge' AND s.subject_id = r.payment_id "
         "ELSE s.saga = 'refund' AND s.subject_id = r.id END)",
         says="no refund is left half done",
+    ),
+    Invariant(
+        name="payments: every credit has its line of the balance",
+        sql="SELECT p.id FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' "
+        "LEFT JOIN payments_balance_transaction b ON b.book_id = p.book_id "
+        "AND b.source_id = p.id AND b.kind = 'payment' "
+        "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) AND (coalesce(b.gross, 0) <> "
+        "CASE WHEN p.destination_wallet_id IS NULL THEN p.amount_credited ELSE 0 END "
+        "OR coalesce(b.fee, 0) <> p.fee)",
+        says="what a payment credits is a line of the merchant's balance",
+    ),
+    Invariant(
+        name="payments: every refund has its line of the balance",
+        sql="SELECT r.id FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id "
+        "LEFT JOIN LATERAL (SELECT sum(b.net) AS net FROM payments_balance_transaction b "
+        "WHERE b.book_id = r.book_id AND b.source_id = r.id) b ON true "
+        "WHERE NOT r.is_compensation AND coalesce(b.net, 0) <> (r.fee_returned - r.failed_fee) "
+        "- CASE WHEN p.destination_wallet_id IS NULL "
+        "THEN r.bearer_amount - r.failed_bearer_amount ELSE 0 END",
+        says="what a refund takes is a line of the merchant's balance",
+    ),
+    Invariant(
+        name="payments: a payment's hold is its own",
+        sql="SELECT p.id, h.status FROM payments_payment p LEFT JOIN wallets_hold h "
+        "ON h.id = p.hold_id AND h.book_id = p.book_id WHERE p.hold_id IS NOT NULL AND "
+        "CASE WHEN p.status IN ('CREATED', 'VALIDATED', 'REQUIRES_ACTION', 'IN_REVIEW') "
+        "THEN h.status IS NOT NULL AND h.status <> 'OPEN' "
+        "WHEN p.status = 'AUTHORIZED' THEN h.status IS DISTINCT FROM 'OPEN' "
+        "WHEN p.wallet_captured > 0 THEN h.status IS DISTINCT FROM 'CAPTURED' "
+        "OR h.captured <> p.wallet_captured "
+        "ELSE h.status IN ('OPEN', 'CAPTURED') END",
+        says="a hold stands while its payment is open, and ends as the payment does",
+    ),
+    Invariant(
+        name="payments: every transfer has its posting",
+        sql="SELECT t.id FROM payments_transfer t WHERE (SELECT count(*) FROM ledger_transaction l "
+        "JOIN ledger_entry e ON e.transaction_id = l.id AND e.book_id = l.book_id "
+        "JOIN ledger_account a ON a.id = e.account_id WHERE l.book_id = t.book_id "
+        "AND l.kind = 'transfer' AND l.occurred_at = t.created_at AND e.amount = t.amount "
+        "AND (e.entry_type = 1 AND a.code = 'wallet:' || t.from_wallet_id || ':available' "
+        "OR e.entry_type = -1 AND a.code = 'wallet:' || t.to_wallet_id || ':available')) < 2",
+        says="a transfer has left one wallet and arrived at the other",
     ),
 )

@@ -14,11 +14,15 @@ from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
-from apps.payments.models import Payment, Refund
+from apps.payments.models import Payment, Refund, Transfer
 
 
 def capture_reference(payment: Payment) -> str:
     return f"capture:{payment.charge_reference}"
+
+
+def wallet_capture_reference(payment: Payment) -> str:
+    return f"capture:wallet:{payment.id}"
 
 
 def credit_reference(payment: Payment) -> str:
@@ -29,9 +33,9 @@ def reserve_reference(refund: Refund) -> str:
     return f"refund:reserve:{ids.encode('re', refund.id)}"
 
 
-def captured(payment: Payment, *, occurred_at: datetime) -> None:
-    """The provider holds the money now; nobody here owns it yet."""
-    gross = payment.money(payment.amount_captured)
+def card_captured(payment: Payment, *, occurred_at: datetime) -> None:
+    """The provider holds the card's part now; nobody here owns it yet."""
+    gross = payment.money(payment.card_captured)
     _post(
         payment.book_id,
         capture_reference(payment),
@@ -45,9 +49,17 @@ def captured(payment: Payment, *, occurred_at: datetime) -> None:
 
 
 def credited(payment: Payment, *, occurred_at: datetime) -> None:
-    """The merchant is credited the gross, and pays the fee out of it."""
-    gross, fee = payment.money(payment.amount_captured), payment.money(payment.fee)
-    lines = [debit(chart.PAYMENT_UNALLOCATED, gross), credit(chart.MERCHANT_PENDING, gross)]
+    """The destination is credited the gross, and the merchant pays the fee out of what is pending.
+
+    A conversion passes by `platform:fx` at the mid rate; what the quoted rate leaves is our spread.
+    """
+    paid = payment.money(payment.amount_captured)
+    gross, spread = payment.credit(payment.amount_credited), payment.credit(payment.fx_spread)
+    lines = [debit(chart.PAYMENT_UNALLOCATED, paid)]
+    if payment.is_converted:
+        lines += [credit(chart.PLATFORM_FX, paid), debit(chart.PLATFORM_FX, gross + spread)]
+    lines += _credits((_destination(payment), gross), (chart.PLATFORM_FX_REVENUE, spread))
+    fee = payment.credit(payment.fee)
     if fee.amount:
         lines += [debit(chart.MERCHANT_PENDING, fee), credit(chart.PLATFORM_FEES, fee)]
     _post(payment.book_id, credit_reference(payment), "credit", lines, occurred_at)
@@ -58,34 +70,66 @@ def credit_undone(payment: Payment, *, occurred_at: datetime) -> None:
 
 
 def refund_reserved(refund: Refund, *, occurred_at: datetime) -> None:
-    """The merchant's money is set aside for the customer, and the fee comes back in part.
+    """The bearer's money is set aside for the customer, and the fee comes back in part.
 
     A compensation takes what was captured and never credited instead.
     """
-    amount, fee = refund.money(refund.amount), refund.money(refund.fee_returned)
-    bearer = chart.PAYMENT_UNALLOCATED if refund.is_compensation else chart.MERCHANT_PAYABLE
-    lines = [debit(bearer, amount), credit(chart.REFUND_PAYABLE, amount)]
+    payment, amount = refund.payment, refund.money(refund.amount)
+    if refund.is_compensation:
+        lines = [debit(chart.PAYMENT_UNALLOCATED, amount), credit(chart.REFUND_PAYABLE, amount)]
+    else:
+        taken = payment.credit(refund.bearer_amount)
+        lines = [*_debits((_bearer(payment), taken)), credit(chart.REFUND_PAYABLE, amount)]
+        if payment.is_converted:
+            lines += [*_credits((chart.PLATFORM_FX, taken)), debit(chart.PLATFORM_FX, amount)]
+    fee = payment.credit(refund.fee_returned)
     if fee.amount:
         lines += [debit(chart.PLATFORM_FEES, fee), credit(chart.MERCHANT_PAYABLE, fee)]
     _post(refund.book_id, reserve_reference(refund), "refund_reserve", lines, occurred_at)
 
 
-def refund_confirmed(refund: Refund, provider: str, *, occurred_at: datetime) -> None:
-    amount = refund.money(refund.amount)
-    _post(
-        refund.book_id,
-        _confirm_reference(refund),
-        "refund",
-        [debit(chart.REFUND_PAYABLE, amount), credit(chart.provider_clearing(provider), amount)],
-        occurred_at,
-    )
+def refund_confirmed(refund: Refund, *, occurred_at: datetime) -> None:
+    """What the provider has sent back, and what goes into the wallet: a posting each."""
+    if refund.card_amount:
+        clearing = chart.provider_clearing(refund.payment.provider)
+        amount = refund.money(refund.card_amount)
+        lines = [debit(chart.REFUND_PAYABLE, amount), credit(clearing, amount)]
+        _post(refund.book_id, _confirm_reference(refund), "refund", lines, occurred_at)
+    if refund.wallet_amount:
+        assert refund.to_wallet_id is not None
+        amount = refund.money(refund.wallet_amount)
+        wallet = chart.wallet_available(refund.to_wallet_id)
+        lines = [debit(chart.REFUND_PAYABLE, amount), credit(wallet, amount)]
+        _post(refund.book_id, f"refund:wallet:{refund.id}", "refund", lines, occurred_at)
 
 
 def refund_failed(refund: Refund, *, was_confirmed: bool, occurred_at: datetime) -> None:
-    """A merchant's refund goes back where it came from, also after it was confirmed."""
-    if was_confirmed:
+    """What did not stand goes back where it came from, also after it was confirmed."""
+    if was_confirmed and refund.card_amount:
         _reverse(refund.book_id, _confirm_reference(refund), occurred_at)
-    _reverse(refund.book_id, reserve_reference(refund), occurred_at)
+    if refund.failed_amount == refund.amount:
+        _reverse(refund.book_id, reserve_reference(refund), occurred_at)
+        return
+    # The card's part alone: the wallet has its cash.
+    payment, amount = refund.payment, refund.money(refund.failed_amount)
+    back, fee = payment.credit(refund.failed_bearer_amount), payment.credit(refund.failed_fee)
+    lines = [debit(chart.REFUND_PAYABLE, amount), *_credits((_bearer(payment), back))]
+    if payment.is_converted:
+        lines += [credit(chart.PLATFORM_FX, amount), *_debits((chart.PLATFORM_FX, back))]
+    if fee.amount:
+        lines += [debit(chart.MERCHANT_PAYABLE, fee), credit(chart.PLATFORM_FEES, fee)]
+    reference = f"undo:{reserve_reference(refund)}"
+    _post(refund.book_id, reference, "refund_reserve", lines, occurred_at)
+
+
+def transferred(transfer: Transfer, *, occurred_at: datetime) -> None:
+    amount = Money(transfer.amount, transfer.currency)
+    lines = [
+        debit(chart.wallet_available(transfer.from_wallet_id), amount),
+        credit(chart.wallet_available(transfer.to_wallet_id), amount),
+    ]
+    reference = f"transfer:{ids.encode('tr', transfer.id)}"
+    _post(transfer.book_id, reference, "transfer", lines, occurred_at)
 
 
 def settled(
@@ -115,6 +159,28 @@ def _signed(code: str, amount: Money) -> list[Line]:
     if not amount.amount:
         return []
     return [debit(code, amount) if amount.amount > 0 else credit(code, -amount)]
+
+
+def _destination(payment: Payment) -> str:
+    """Whose the captured money becomes: pending for the merchant, at once for a wallet."""
+    if payment.destination_wallet_id is not None:
+        return chart.wallet_available(payment.destination_wallet_id)
+    return chart.MERCHANT_PENDING
+
+
+def _bearer(payment: Payment) -> str:
+    """Who gives back: the merchant out of its payable money, or the wallet that was topped up."""
+    if payment.destination_wallet_id is not None:
+        return chart.wallet_available(payment.destination_wallet_id)
+    return chart.MERCHANT_PAYABLE
+
+
+def _credits(*parts: tuple[str, Money]) -> list[Line]:
+    return [credit(code, amount) for code, amount in parts if amount.amount]
+
+
+def _debits(*parts: tuple[str, Money]) -> list[Line]:
+    return [debit(code, amount) for code, amount in parts if amount.amount]
 
 
 def _confirm_reference(refund: Refund) -> str:

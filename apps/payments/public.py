@@ -10,7 +10,7 @@ from typing import Any
 from apps.core import ids
 from apps.core.money import exponent, to_minor
 from apps.ledger.types import BookedTransaction
-from apps.payments.models import Payment, Refund
+from apps.payments.models import Payment, Refund, Transfer
 
 
 def payment_id(payment: Payment) -> str:
@@ -19,7 +19,7 @@ def payment_id(payment: Payment) -> str:
 
 def render_payment(payment: Payment) -> dict[str, Any]:
     """The payment as it stands; amounts are integers in minor units, times are ISO 8601 in UTC."""
-    minor = _minor(payment.currency)
+    minor, credit_minor = _minor(payment.currency), _minor(payment.credit_currency)
     failure = None
     if payment.failure_code:
         failure = {"code": payment.failure_code, "message": payment.failure_message}
@@ -34,8 +34,10 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "amount_refunded": minor(payment.amount_refunded),
         "amount_refundable": minor(payment.refundable),
         "amount_disputed": minor(payment.amount_disputed),
-        "fee": minor(payment.fee),
-        "net": minor(payment.amount_captured - payment.fee),
+        "fee": credit_minor(payment.fee),
+        "net": credit_minor(payment.amount_credited - payment.fee),
+        "conversion": _conversion(payment) if payment.is_converted else None,
+        "tenders": _tenders(payment),
         "capture_method": payment.capture_method,
         "method": payment.method,
         "source": payment.source,
@@ -43,7 +45,7 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "reference": payment.reference,
         "description": payment.description or None,
         "metadata": payment.metadata,
-        "provider": payment.provider,
+        "provider": payment.provider or None,
         "card": payment.card,
         "next_action": payment.next_action,
         "failure": failure,
@@ -52,7 +54,69 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "authorized_at": time(payment.authorized_at),
         "captured_at": time(payment.captured_at),
         "settled_at": time(payment.settled_at),
+        "available_on": payment.available_on.isoformat() if payment.available_on else None,
         "created_at": time(payment.created_at),
+    }
+
+
+def _tenders(payment: Payment) -> list[dict[str, Any]]:
+    """Who pays which part; the wallet pays first."""
+    minor = _minor(payment.currency)
+    tenders = []
+    to_wallet = payment.refund_reserved - payment.card_refund_reserved
+    if payment.wallet_id is not None:
+        tenders.append(
+            {
+                "type": "wallet",
+                "source": ids.encode("wallet", payment.wallet_id),
+                "amount": minor(payment.wallet_amount),
+                "captured": minor(payment.wallet_captured),
+                "refunded": minor(to_wallet),
+            }
+        )
+    if payment.card_amount:
+        tenders.append(
+            {
+                "type": "card",
+                "source": payment.source,
+                "amount": minor(payment.card_amount),
+                "captured": minor(payment.card_captured),
+                "refunded": minor(payment.card_refund_reserved),
+            }
+        )
+    return tenders
+
+
+def _conversion(payment: Payment) -> dict[str, Any]:
+    assert payment.quote_id is not None
+    minor = _minor(payment.credit_currency)
+    return {
+        "quote": ids.encode("quote", payment.quote_id),
+        "currency": payment.credit_currency,
+        "rate": rate(payment.rate),
+        "rate_mid": rate(payment.rate_mid),
+        "amount": minor(payment.amount_credited),
+        "spread": minor(payment.fx_spread),
+    }
+
+
+def rate(value: Decimal | None) -> str:
+    """A rate as text, without zeros that say nothing."""
+    return f"{(value or Decimal(0)).normalize():f}"
+
+
+def render_transfer(transfer: Transfer) -> dict[str, Any]:
+    """The transfer; see `render_payment` for units."""
+    return {
+        "id": ids.encode("tr", transfer.id),
+        "object": "transfer",
+        "from": ids.encode("wallet", transfer.from_wallet_id),
+        "to": ids.encode("wallet", transfer.to_wallet_id),
+        "amount": _minor(transfer.currency)(transfer.amount),
+        "currency": transfer.currency,
+        "description": transfer.description or None,
+        "metadata": transfer.metadata,
+        "created_at": time(transfer.created_at),
     }
 
 
@@ -66,7 +130,10 @@ def render_refund(refund: Refund) -> dict[str, Any]:
         "status": refund.status,
         "amount": minor(refund.amount),
         "currency": refund.currency,
-        "fee_returned": minor(refund.fee_returned),
+        "to_card": minor(refund.card_amount),
+        "to_wallet": minor(refund.wallet_amount),
+        "wallet": ids.encode("wallet", refund.to_wallet_id) if refund.to_wallet_id else None,
+        "fee_returned": _minor(refund.payment.credit_currency)(refund.fee_returned),
         "reason": refund.reason or None,
         "metadata": refund.metadata,
         "failure": {"code": refund.failure_code} if refund.failure_code else None,

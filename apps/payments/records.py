@@ -19,8 +19,8 @@ from apps.core.money import Money
 from apps.core.types import Actor
 from apps.gateways.types import StatementLine
 from apps.notifications import services as notifications
-from apps.payments.models import Payment, Refund, SettlementLine
-from apps.payments.public import render_payment, render_refund
+from apps.payments.models import Payment, Refund, SettlementLine, Transfer
+from apps.payments.public import render_payment, render_refund, render_transfer
 from apps.payments.types import Status
 
 STALE = "payments: the payment has changed since it was read"
@@ -94,7 +94,7 @@ _FRESH_PAYMENT = {
     **dict.fromkeys(("failure_code", "failure_message"), "''"),
     **dict.fromkeys(("card", "next_action", "action_expires_at", "authorized_at"), "NULL"),
     **dict.fromkeys(("capture_before", "captured_at", "settled_at"), "NULL"),
-    **dict.fromkeys(("capture_requested_amount", "void_requested_at"), "NULL"),
+    "void_requested_at": "NULL",
     **dict.fromkeys(("amount_authorized", "amount_captured", "refund_reserved"), "0"),
     **dict.fromkeys(("amount_refunded", "amount_disputed", "amount_charged_back"), "0"),
     **dict.fromkeys(("amount_excess", "fee", "fee_returnable", "fee_returned"), "0"),
@@ -105,6 +105,7 @@ _FRESH_PAYMENT = {
 _PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
 _REFUND = _Table(Refund, _FIXED_OF_REFUND)
 _LINE = _Table(SettlementLine, set())
+_TRANSFER = _Table(Transfer, set())
 
 
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
@@ -163,6 +164,20 @@ def save_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> N
     _tell_refund(refund, event=event, actor=actor, now=now)
 
 
+def insert_transfer(transfer: Transfer, *, actor: Actor, now: datetime) -> None:
+    """Add a transfer to the caller's transaction: made, and never changed."""
+    _TRANSFER.write_new(transfer)
+    _tell(
+        transfer,
+        "transfer.created",
+        payload=render_transfer(transfer),
+        facts={"from": str(transfer.from_wallet_id), "to": str(transfer.to_wallet_id)},
+        actor=actor,
+        now=now,
+        sequence=1,
+    )
+
+
 def insert_settlement_line(
     payment: Payment, line: StatementLine, gross: Money, provider_fee: Money, now: datetime
 ) -> None:
@@ -184,18 +199,25 @@ def insert_settlement_line(
 
 def _tell_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
     facts = {"status": payment.status, "version": payment.version}
-    _tell(payment, event, payload=render_payment(payment), facts=facts, actor=actor, now=now)
+    payload = render_payment(payment)
+    _tell(
+        payment, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payment.version
+    )
 
 
 def _tell_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> None:
     facts = {"status": refund.status, "version": refund.version, "payment": str(refund.payment_id)}
-    _tell(refund, event, payload=render_refund(refund), facts=facts, actor=actor, now=now)
+    payload = render_refund(refund)
+    _tell(
+        refund, event, payload=payload, facts=facts, actor=actor, now=now, sequence=refund.version
+    )
 
 
 def _tell(
-    row: Payment | Refund,
+    row: Payment | Refund | Transfer,
     event: str,
     *,
+    sequence: int,
     payload: dict[str, Any],
     facts: dict[str, Any],
     actor: Actor,
@@ -205,7 +227,7 @@ def _tell(
         book_id=row.book_id,
         kind=event,
         subject_id=row.id,
-        sequence=row.version,
+        sequence=sequence,
         payload=payload,
         now=now,
     )

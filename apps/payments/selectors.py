@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.core import ids
 from apps.core.errors import NotFound
@@ -14,7 +14,7 @@ from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
 from apps.payments import invariants
-from apps.payments.models import Payment, Refund, SettlementLine
+from apps.payments.models import Payment, Refund, SettlementLine, Transfer
 from apps.payments.types import RefundStatus
 from apps.sagas import selectors as sagas
 
@@ -71,15 +71,39 @@ def get_refund(book_id: UUID, refund_id: UUID) -> Refund:
 
 def list_refunds(book_id: UUID, payment_id: UUID | None = None) -> QuerySet[Refund]:
     """A merchant's refunds, of one payment or of all; compensations are ours and not shown."""
-    refunds = Refund.objects.filter(book_id=book_id, is_compensation=False)
+    refunds = Refund.objects.select_related("payment").filter(
+        book_id=book_id, is_compensation=False
+    )
     return refunds.filter(payment_id=payment_id) if payment_id else refunds
+
+
+def get_transfer(book_id: UUID, transfer_id: UUID) -> Transfer:
+    """A transfer between wallets of this merchant's.
+
+    :raises NotFound: there is none, or it is somebody else's.
+    """
+    transfer = Transfer.objects.filter(book_id=book_id, id=transfer_id).first()
+    if transfer is None:
+        raise NotFound(f"No such transfer: {ids.encode('tr', transfer_id)}.", param="id")
+    return transfer
+
+
+def list_transfers(book_id: UUID, wallet_id: UUID | None = None) -> QuerySet[Transfer]:
+    """A merchant's transfers, of one wallet (in or out of it) or of all."""
+    transfers = Transfer.objects.filter(book_id=book_id)
+    if wallet_id is None:
+        return transfers
+    return transfers.filter(Q(from_wallet_id=wallet_id) | Q(to_wallet_id=wallet_id))
 
 
 def find_compensation(payment: Payment) -> Refund | None:
     """The refund with which we undid the capture, if we did."""
-    return Refund.objects.filter(
+    found = Refund.objects.filter(
         book_id=payment.book_id, payment_id=payment.id, is_compensation=True
     ).first()
+    if found is not None:
+        found.payment = payment  # one payment, not a second copy of it
+    return found
 
 
 def find_refund_by_provider(book_id: UUID, payment_id: UUID, reference: str) -> Refund | None:
@@ -134,10 +158,14 @@ def reread(subject: Payment | Refund) -> Payment | Refund:
 
 def postings_of(payment: Payment) -> list[BookedTransaction]:
     """Everything that was booked about a payment and its refunds, in the order of booking."""
-    references = [f"capture:{payment.charge_reference}", f"credit:{ids.encode('pay', payment.id)}"]
+    references = [f"capture:{payment.charge_reference}", f"capture:wallet:{payment.id}"]
+    references.append(f"credit:{ids.encode('pay', payment.id)}")
+    if payment.hold_id is not None:
+        hold = ids.encode("hold", payment.hold_id)
+        references += [f"hold:place:{hold}", f"hold:release:{hold}"]
     for refund in Refund.objects.filter(book_id=payment.book_id, payment_id=payment.id):
         references.append(f"refund:reserve:{ids.encode('re', refund.id)}")
-        references.append(f"refund:{refund.provider_reference}")
+        references += [f"refund:{refund.provider_reference}", f"refund:wallet:{refund.id}"]
     lines = SettlementLine.objects.filter(book_id=payment.book_id, payment_id=payment.id)
     references += [f"settlement:{line.line_reference}" for line in lines]
     references += [f"undo:{reference}" for reference in references]

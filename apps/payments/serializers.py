@@ -9,7 +9,11 @@ from rest_framework import serializers
 from apps.core import cards
 from apps.core.api import AmountField, CurrencyField, MetadataField, StrictSerializer, TextField
 from apps.core.money import from_minor
-from apps.payments.types import CaptureMethod, NewPayment
+from apps.payments.types import CaptureMethod, NewPayment, NewRefund
+
+_AS_GIVEN = (
+    *("source", "destination", "reference", "description", "return_url", "wallet", "quote"),
+)
 
 
 class CreatePayment(StrictSerializer):
@@ -23,7 +27,15 @@ class CreatePayment(StrictSerializer):
     reference = TextField(required=False, max_length=100)
     description = TextField(required=False, max_length=500)
     return_url = serializers.URLField(required=False, max_length=1000)
+    wallet = TextField(required=False)
+    wallet_amount = AmountField(required=False)
+    quote = TextField(required=False)
     metadata = MetadataField()
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if "wallet_amount" in values and "wallet" not in values:
+            raise serializers.ValidationError({"wallet_amount": "Needs a wallet."})
+        return values
 
     def validate_source(self, source: str) -> str:
         # An underscore makes a word of `pm_4242…`, where the parser's filter does not look.
@@ -33,11 +45,9 @@ class CreatePayment(StrictSerializer):
     @staticmethod
     def order(values: dict[str, Any]) -> NewPayment:
         """The validated values as an order."""
-        facts = {
-            name: values[name]
-            for name in ("source", "destination", "reference", "description", "return_url")
-            if name in values
-        }
+        facts = {name: values[name] for name in _AS_GIVEN if name in values}
+        if "wallet_amount" in values:
+            facts["wallet_amount"] = from_minor(values["wallet_amount"], values["currency"])
         return NewPayment(
             amount=from_minor(values["amount"], values["currency"]),
             capture_method=CaptureMethod(values.get("capture_method", CaptureMethod.AUTOMATIC)),
@@ -56,7 +66,41 @@ class VoidPayment(StrictSerializer):
 
 class RefundPayment(StrictSerializer):
     amount = AmountField(required=False)
+    wallet = TextField(required=False)
     reason = TextField(required=False)
+    metadata = MetadataField()
+
+    @staticmethod
+    def order(values: dict[str, Any]) -> NewRefund:
+        """The validated values as an order."""
+        facts = {name: values[name] for name in ("wallet", "reason", "metadata") if name in values}
+        return NewRefund(amount_minor=values.get("amount"), **facts)
+
+
+class TopUp(StrictSerializer):
+    """A payment whose destination is the wallet; its currency is the wallet's."""
+
+    amount = AmountField()
+    source = TextField()  # type: ignore[assignment]
+    reference = TextField(required=False, max_length=100)
+    description = TextField(required=False, max_length=500)
+    return_url = serializers.URLField(required=False, max_length=1000)
+    metadata = MetadataField()
+
+    validate_source = CreatePayment.validate_source
+
+
+class NewTransfer(StrictSerializer):
+    to = TextField()
+    amount = AmountField()
+    currency = CurrencyField(required=False)
+    description = TextField(required=False, max_length=500)
+    metadata = MetadataField()
+
+
+class CaptureHold(StrictSerializer):
+    amount = AmountField(required=False)
+    description = TextField(required=False, max_length=500)
     metadata = MetadataField()
 
 
@@ -82,6 +126,27 @@ class CardShape(serializers.Serializer[Any]):
     country = serializers.CharField()
 
 
+class TenderShape(serializers.Serializer[Any]):
+    """What one of those who pay paid: the wallet pays first, the card the rest."""
+
+    type = serializers.ChoiceField(choices=["wallet", "card"])
+    source = serializers.CharField()  # type: ignore[assignment]
+    amount = serializers.IntegerField()
+    captured = serializers.IntegerField()
+    refunded = serializers.IntegerField(help_text="Given back or promised back to it.")
+
+
+class ConversionShape(serializers.Serializer[Any]):
+    """What is credited where another currency is paid; amounts in minor units of `currency`."""
+
+    quote = serializers.CharField()
+    currency = serializers.CharField()
+    rate = serializers.CharField()
+    rate_mid = serializers.CharField()
+    amount = serializers.IntegerField()
+    spread = serializers.IntegerField()
+
+
 class PaymentShape(serializers.Serializer[Any]):
     """A payment. Amounts in minor units; times in ISO 8601, UTC."""
 
@@ -100,8 +165,10 @@ class PaymentShape(serializers.Serializer[Any]):
     amount_refunded = serializers.IntegerField()
     amount_refundable = serializers.IntegerField()
     amount_disputed = serializers.IntegerField()
-    fee = serializers.IntegerField()
+    fee = serializers.IntegerField(help_text="In the currency that is credited, as `net`.")
     net = serializers.IntegerField()
+    conversion = ConversionShape(allow_null=True)
+    tenders = TenderShape(many=True)
     capture_method = serializers.ChoiceField(choices=[str(m) for m in CaptureMethod])
     method = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]
@@ -118,6 +185,7 @@ class PaymentShape(serializers.Serializer[Any]):
     authorized_at = serializers.DateTimeField(allow_null=True)
     captured_at = serializers.DateTimeField(allow_null=True)
     settled_at = serializers.DateTimeField(allow_null=True)
+    available_on = serializers.DateField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -134,6 +202,9 @@ class RefundShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["PENDING", "SUCCEEDED", "FAILED"])
     amount = serializers.IntegerField()
     currency = serializers.CharField()
+    to_card = serializers.IntegerField()
+    to_wallet = serializers.IntegerField()
+    wallet = serializers.CharField(allow_null=True, help_text="wallet_…: takes `to_wallet`")
     fee_returned = serializers.IntegerField()
     reason = serializers.CharField(allow_null=True)
     metadata = serializers.DictField(child=serializers.CharField())
@@ -141,6 +212,23 @@ class RefundShape(serializers.Serializer[Any]):
     succeeded_at = serializers.DateTimeField(allow_null=True)
     failed_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
+
+
+class TransferShape(serializers.Serializer[Any]):
+    """Money from one wallet to another. Amounts in minor units; times in ISO 8601, UTC."""
+
+    id = serializers.CharField(help_text="tr_…")
+    object = serializers.ChoiceField(choices=["transfer"])
+    amount = serializers.IntegerField()
+    currency = serializers.CharField()
+    to = serializers.CharField(help_text="wallet_…")
+    description = serializers.CharField(allow_null=True)
+    metadata = serializers.DictField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """With `from`, which is no name of Python's."""
+        return {"from": serializers.CharField(help_text="wallet_…"), **super().get_fields()}
 
 
 def list_of(shape: type[serializers.Serializer[Any]], name: str) -> Any:
@@ -159,3 +247,4 @@ def list_of(shape: type[serializers.Serializer[Any]], name: str) -> Any:
 
 PaymentList = list_of(PaymentShape, "PaymentList")
 RefundList = list_of(RefundShape, "RefundList")
+TransferList = list_of(TransferShape, "TransferList")

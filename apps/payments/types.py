@@ -66,7 +66,12 @@ class CaptureMethod(StrEnum):
 
 @dataclass(frozen=True)
 class NewPayment:
-    """What a merchant asks for. `source` is a saved method's public id, or a provider's token."""
+    """What a merchant asks for.
+
+    `source` is a saved method's or a wallet's public id, or a provider's token. With `wallet` that
+    wallet is spent first, `wallet_amount` of it or, without one, as much as there is; `source` pays
+    the rest. `quote` credits another currency than is paid.
+    """
 
     amount: Money
     source: str
@@ -76,12 +81,40 @@ class NewPayment:
     description: str = ""
     return_url: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    wallet: str = ""
+    wallet_amount: Money | None = None
+    quote: str = ""
+
+    @property
+    def spends_what_there_is(self) -> bool:
+        """Whether the wallet's part is as much as it has, which takes a lock to say."""
+        return bool(self.wallet) and self.wallet_amount is None
 
 
 @dataclass(frozen=True)
-class Tender:
+class CardTender:
     """What is charged at a provider: a token of that provider's, and where it came from."""
 
     provider: str
     token: str
     payment_method_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class WalletTender:
+    """What a wallet pays, out of a hold: a new one of the payment's, or one placed before."""
+
+    wallet_id: UUID
+    amount: Money
+    hold_id: UUID
+
+
+@dataclass(frozen=True)
+class NewRefund:
+    """What a merchant wants given back: without an amount all that is left; to `wallet`, if named,
+    instead of to whom it came from."""
+
+    amount_minor: int | None = None
+    wallet: str = ""
+    reason: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)

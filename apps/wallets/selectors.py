@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from apps.core.errors import NotFound
 from apps.core.types import Invariant
-from apps.wallets.models import Customer, PaymentMethod
+from apps.wallets.models import Customer, Hold, PaymentMethod, Wallet
 from apps.wallets.types import MethodKind, StoredMethod
 
 
@@ -99,6 +99,28 @@ def get_method_row(*, book_id: UUID, id: UUID) -> PaymentMethod:  # noqa: A002
     if method is None:
         raise NotFound("No such payment method.")
     return method
+
+
+def get_wallet(*, book_id: UUID, id: UUID) -> Wallet:  # noqa: A002
+    """One wallet.
+
+    :raises NotFound: no such wallet, or another merchant's.
+    """
+    wallet = Wallet.objects.filter(book_id=book_id, id=id).first()
+    if wallet is None:
+        raise NotFound("No such wallet.")
+    return wallet
+
+
+def get_hold(*, book_id: UUID, wallet_id: UUID, id: UUID) -> Hold:  # noqa: A002
+    """One hold of this wallet's.
+
+    :raises NotFound: the wallet has no such hold, or is another merchant's.
+    """
+    hold = Hold.objects.filter(book_id=book_id, wallet_id=wallet_id, id=id).first()
+    if hold is None:
+        raise NotFound("No such hold.")
+    return hold
 
 
 def list_payment_methods(

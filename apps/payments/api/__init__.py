@@ -11,17 +11,29 @@ from apps.payments.api.payments import (
     Void,
 )
 from apps.payments.api.quotes import OneQuote, Quotes
+from apps.payments.api.wallets import (
+    HoldCapture,
+    OneTransfer,
+    TopUps,
+    Transfers,
+    WalletTransfers,
+)
 
 __all__ = [
     "BankAccounts",
     "Capture",
+    "HoldCapture",
     "OneBankAccount",
     "OnePayment",
     "OneQuote",
     "OneRefund",
+    "OneTransfer",
     "Payments",
     "Quotes",
     "RefundOfPayment",
     "Refunds",
+    "TopUps",
+    "Transfers",
     "Void",
+    "WalletTransfers",
 ]

@@ -32,6 +32,7 @@ from apps.payments.serializers import (
     RefundShape,
     VoidPayment,
 )
+from apps.payments.types import NewPayment
 
 EXPAND = OpenApiParameter("expand", str, description="refunds, saga, ledger (comma-separated)")
 
@@ -46,35 +47,7 @@ class Payments(ApiView):
         parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request) -> HttpResponse:
-        order = CreatePayment.order(validated(CreatePayment, request))
-        caller, now = caller_of(request), clock.now()
-
-        def create(payment_id: UUID) -> services.Started:
-            return services.create_payment(
-                payment_id=payment_id,
-                book_id=caller.book_id,
-                order=order,
-                actor=caller.actor,
-                now=now,
-            )
-
-        def render(made: Any, is_taken_over: bool) -> answers.Answer:
-            if not is_taken_over:
-                return answers.payment_answer(made)
-            return answers.answer_of(selectors.get(caller.book_id, made))
-
-        def on_duplicate() -> DomainError | None:
-            first = selectors.find_by_reference(caller.book_id, order.reference)
-            if first is None:
-                return None
-            return services.ReferenceTaken(
-                "This reference belongs to another payment.",
-                param="reference",
-                payment=public.payment_id(first),
-            )
-
-        facts = RequestFacts.of(request, is_held=True)
-        return idempotency.run(facts, create, render, on_duplicate=on_duplicate)
+        return pay(request, CreatePayment.order(validated(CreatePayment, request)))
 
     @extend_schema(
         summary="List payments, newest first",
@@ -93,6 +66,38 @@ class Payments(ApiView):
             prefix="pay",
             filters=FILTERS,
         )
+
+
+def pay(request: Request, order: NewPayment) -> HttpResponse:
+    """Write a payment down under the request's key, and answer once it has come to a point."""
+    caller, now = caller_of(request), clock.now()
+
+    def create(payment_id: UUID) -> services.Started:
+        return services.create_payment(
+            payment_id=payment_id,
+            book_id=caller.book_id,
+            order=order,
+            actor=caller.actor,
+            now=now,
+        )
+
+    def render(made: Any, is_taken_over: bool) -> answers.Answer:
+        if not is_taken_over:
+            return answers.payment_answer(made)
+        return answers.answer_of(selectors.get(caller.book_id, made))
+
+    def on_duplicate() -> DomainError | None:
+        first = selectors.find_by_reference(caller.book_id, order.reference)
+        if first is None:
+            return None
+        return services.ReferenceTaken(
+            "This reference belongs to another payment.",
+            param="reference",
+            payment=public.payment_id(first),
+        )
+
+    facts = RequestFacts.of(request, is_held=True, is_locking=order.spends_what_there_is)
+    return idempotency.run(facts, create, render, on_duplicate=on_duplicate)
 
 
 class OnePayment(ApiView):
@@ -179,7 +184,7 @@ class RefundOfPayment(ApiView):
         parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request, payment_id: str) -> HttpResponse:
-        values = validated(RefundPayment, request)
+        order = RefundPayment.order(validated(RefundPayment, request))
         caller, now = caller_of(request), clock.now()
         id_ = ids.decode("pay", payment_id)
 
@@ -188,9 +193,7 @@ class RefundOfPayment(ApiView):
                 refund_id=refund_id,
                 book_id=caller.book_id,
                 payment_id=id_,
-                amount_minor=values.get("amount"),
-                reason=values.get("reason", ""),
-                metadata=values.get("metadata", {}),
+                order=order,
                 actor=caller.actor,
                 now=now,
             )

@@ -254,6 +254,30 @@ class Payment(Remembering):
         return self.amount_captured - self.wallet_captured
 
     @property
+    def amount_ordered(self) -> Decimal | None:
+        """What is to be captured; None while the merchant has not said."""
+        if self.capture_method == CaptureMethod.AUTOMATIC:
+            return self.amount_authorized
+        return self.capture_requested_amount
+
+    def wallet_part_of(self, ordered: Decimal) -> Decimal:
+        """What of a capture the wallet pays: it pays first."""
+        return min(ordered, self.wallet_amount)
+
+    @property
+    def is_held_before(self) -> bool:
+        """Whether it takes over a hold that stood alone before."""
+        return self.source.startswith("hold_")
+
+    @property
+    def is_done_at_once(self) -> bool:
+        """Whether one commit is its whole way: nobody outside is asked, nobody decides later."""
+        is_ordered = self.capture_requested_amount is not None
+        return not self.card_amount and (
+            is_ordered or self.capture_method == CaptureMethod.AUTOMATIC
+        )
+
+    @property
     def is_converted(self) -> bool:
         return self.credit_currency != self.currency
 

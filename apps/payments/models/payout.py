@@ -116,7 +116,7 @@ class PayoutItem(models.Model):
         ]
 
 
-class Transfer(models.Model):
+class Transfer(Remembering):
     """Money from one wallet of a merchant's to another of the same currency; append-only."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -10,10 +10,12 @@ from apps.gateways.types import (
     InspectRequest,
     ProviderPayment,
     Request,
+    VoidRequest,
     freeze,
 )
 from apps.payments import records, selectors
 from apps.payments.models import Payment
+from apps.payments.sagas.refusals import AuthorizationExpired
 from apps.sagas.definition import Context, Decision, Ready, Wait
 
 SLOT_TAKEN = timedelta(seconds=1)
@@ -48,3 +50,15 @@ def last_told(context: Context) -> ProviderPayment:
         if name in context.results and context.results[name].result:
             return ProviderPayment.from_json(context.results[name].result)
     raise RuntimeError("the provider has told nothing yet")
+
+
+def void_request(context: Context, reference: str) -> VoidRequest:
+    """Give the authorization up; the provider is told if nobody captured it in time."""
+    payment: Payment = context.subject
+    expired = (context.run.abort or {}).get("code") == AuthorizationExpired.code
+    return VoidRequest(
+        provider=payment.provider,
+        payment_id=payment.id,
+        provider_reference=reference,
+        expired=expired,
+    )

@@ -7,65 +7,65 @@ that moves money, repeats its version, so a decision made on a stale read is nev
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.conf import settings
-
-from apps.core import ids
-from apps.core.errors import CardError
-from apps.core.money import from_minor, to_minor
 from apps.core.types import Actor
 from apps.gateways import services as gateways
-from apps.gateways.types import (
-    CaptureRequest,
-    ConfirmRequest,
-    CreateRequest,
-    PaymentStatus,
-    ProviderPayment,
-    StrongAuthentication,
-    VoidRequest,
-)
 from apps.idempotency import services as idempotency
-from apps.payments import answers, fees, postings, records, selectors
+from apps.payments import balance, postings, records, selectors
 from apps.payments.models import Payment
-from apps.payments.sagas import asking, refund
+from apps.payments.sagas import authorization, capturing, refund
 from apps.payments.sagas.refusals import (
-    ActionTimedOut,
     AuthorizationExpired,
     AuthorizationLost,
     Rejected,
     Voided,
 )
-from apps.payments.types import CaptureMethod, Status
+from apps.payments.services import WalletClosed
 from apps.risk import services as risk
 from apps.risk.types import Decision as RiskDecision
 from apps.sagas.definition import (
     Abort,
     Context,
-    Decision,
     Local,
-    Outcome,
     Remote,
     Saga,
-    Skip,
-    Wait,
     nothing,
 )
+from apps.wallets import selectors as wallets_selectors
 from apps.wallets import services as wallets
+from apps.wallets.types import WalletStatus
 
-# What card networks grant a merchant, where the provider does not say.
-AUTHORIZATION_LASTS = timedelta(days=7)
-ACTION_TIMEOUT = timedelta(hours=1)
-# We void before the provider does, so that the end of an authorization is our own doing.
-VOID_BEFORE_EXPIRY = timedelta(hours=1)
 SYSTEM: Actor = "system"
 
 
 # --- reserve, fraud check -------------------------------------------------------------------------
 
 
-def reserve(_context: Context) -> None:
-    """Hold the wallet's part; a card payment has none."""
+def reserve(context: Context) -> None:
+    """Hold the wallet's part, if there is one and it is not held already.
+
+    :raises InsufficientFunds: (when sent) the wallet has less.
+    """
+    payment: Payment = context.subject
+    if payment.wallet_id is None or payment.hold_id is None or payment.is_held_before:
+        return
+    wallets.place_hold(
+        book_id=payment.book_id,
+        wallet_id=payment.wallet_id,
+        hold_id=payment.hold_id,
+        amount=payment.money(payment.wallet_amount),
+        payment_id=payment.id,
+        actor=SYSTEM,
+        now=context.now,
+    )
+
+
+def release(context: Context) -> None:
+    """Let go of the wallet's part; what was captured of it has been given back instead."""
+    payment: Payment = context.subject
+    if not payment.is_captured:
+        capturing.release(payment, context.now)
 
 
 def fraud_check(context: Context) -> None:
@@ -84,235 +84,49 @@ def fraud_check(context: Context) -> None:
         raise Rejected
 
 
-# --- authorize ------------------------------------------------------------------------------------
-
-
-def authorize(context: Context) -> Decision:
-    """Make the provider's object, which moves no money; then confirm it by its id."""
-    payment: Payment = context.subject
-    if payment.void_requested_at is not None:
-        raise Voided
-    if "create" not in context.results:
-        return _create(context)
-    if "confirm" not in context.results:
-        return _confirm(context)
-    told = asking.last_told(context)
-    if told.status is PaymentStatus.AUTHORIZED:
-        return Skip()
-    if not context.answered:  # a nudge, or the time is up: ask what is true
-        return asking.inspect(context)
-    if told.status in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING):
-        return _wait_for_customer(context, told)
-    raise CardError(decline_code=told.decline_code or "card_declined")
-
-
-def authorized(context: Context) -> None:
-    """The provider holds the money for us: no posting, since nothing has moved."""
-    payment: Payment = context.subject
-    told = asking.last_told(context)
-    if payment.status == Status.REQUIRES_ACTION:
-        payment.mark_action_completed()
-        payment.next_action = None
-        records.save_payment(
-            payment, event="payment.action_completed", actor=SYSTEM, now=context.now
-        )
-    payment.mark_authorized()
-    payment.provider_reference = told.provider_reference
-    payment.amount_authorized = payment.amount
-    payment.authorized_at = context.now
-    payment.capture_before = context.now + AUTHORIZATION_LASTS
-    if told.capture_before:
-        payment.capture_before = datetime.fromisoformat(told.capture_before)
-    if told.card is not None:
-        payment.card = _card(told)
-        _describe_method(payment, told)
-    records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
-    # Whoever asked is answered with these bytes, also when somebody else answers.
-    idempotency.store_answer(resource_id=payment.id, status=201, content=answers.known(payment))
-
-
-def _create(context: Context) -> Decision:
-    payment: Payment = context.subject
-    return asking.ready(
-        context,
-        CreateRequest(
-            provider=payment.provider,
-            payment_id=payment.id,
-            amount_minor=to_minor(payment.money(payment.amount)),
-            currency=payment.currency,
-            token=payment.provider_token,
-            payment_public_id=ids.encode("pay", payment.id),
-        ),
-    )
-
-
-def _confirm(context: Context) -> Decision:
-    payment: Payment = context.subject
-    sca = StrongAuthentication.REQUIRED if payment.sca else StrongAuthentication.OPTIONAL
-    return asking.ready(
-        context,
-        ConfirmRequest(
-            provider=payment.provider,
-            payment_id=payment.id,
-            provider_reference=context.results["create"].provider_reference,
-            sca=sca,
-            return_url=payment.return_url or f"{settings.PAYSYS_PUBLIC_URL}/return",
-        ),
-    )
-
-
-def _wait_for_customer(context: Context, told: ProviderPayment) -> Decision:
-    payment: Payment = context.subject
-    if payment.status == Status.VALIDATED:
-        payment.mark_requires_action()
-        payment.provider_reference = told.provider_reference
-        payment.next_action = {"type": "redirect_to_url", "url": told.next_action_url}
-        payment.action_expires_at = context.now + ACTION_TIMEOUT
-        records.save_payment(
-            payment, event="payment.requires_action", actor=SYSTEM, now=context.now
-        )
-    assert payment.action_expires_at is not None
-    if payment.action_expires_at <= context.now:
-        raise ActionTimedOut
-    return Wait(payment.action_expires_at, "customer_action")
-
-
-def _card(told: ProviderPayment) -> dict[str, object]:
-    assert told.card is not None
-    card = told.card
-    return {
-        "brand": card.brand,
-        "last4": card.last4,
-        "exp_month": card.exp_month,
-        "exp_year": card.exp_year,
-        "funding": card.funding,
-        "country": card.country,
-    }
-
-
-def _describe_method(payment: Payment, told: ProviderPayment) -> None:
-    """A saved method learns what it is from its first payment."""
-    if payment.payment_method_id is None or told.card is None:
-        return
-    wallets.describe_payment_method(
-        book_id=payment.book_id,
-        payment_method_id=payment.payment_method_id,
-        brand=told.card.brand,
-        last4=told.card.last4,
-        exp_month=told.card.exp_month,
-        exp_year=told.card.exp_year,
-        funding=told.card.funding,
-        country=told.card.country,
-        fingerprint=told.card.fingerprint,
-    )
-
-
-# --- its undo: void -------------------------------------------------------------------------------
-
-
-def void(context: Context) -> Decision:
-    """Cancel the provider's object, if there is one; its status changes once that is known."""
-    payment: Payment = context.subject
-    created = context.run.results.get("AUTHORIZE", {}).get("create", {})
-    reference = created.get("provider_reference")
-    if not reference or payment.is_captured:  # what was captured has been given back instead
-        return Skip()
-    tried = context.results.get("void")
-    if tried is None:
-        expired = (context.run.abort or {}).get("code") == AuthorizationExpired.code
-        return asking.ready(
-            context,
-            VoidRequest(
-                provider=payment.provider,
-                payment_id=payment.id,
-                provider_reference=reference,
-                expired=expired,
-            ),
-        )
-    if tried.outcome is Outcome.SUCCEEDED:
-        return Skip()
-    if context.answered != "inspect":
-        return asking.inspect(context, reference)
-    told = asking.last_told(context)
-    if told.status in (PaymentStatus.VOIDED, PaymentStatus.FAILED):
-        return Skip()
-    # Somebody captured behind our back: a person must look, and the run stays until one has.
-    raise RuntimeError(f"the provider will not void: it says {told.status}")
-
-
-# --- capture --------------------------------------------------------------------------------------
-
-
-def capture(context: Context) -> Decision:
-    """Take the money: at once, or when the merchant orders it, or never (expiry voids it)."""
-    payment: Payment = context.subject
-    if context.results and asking.last_told(context).status is PaymentStatus.CAPTURED:
-        return Skip()
-    if payment.void_requested_at is not None:
-        raise Voided
-    if "capture" in context.results:
-        raise AuthorizationLost
-    ordered = payment.capture_requested_amount
-    if payment.capture_method == CaptureMethod.AUTOMATIC:
-        ordered = payment.amount_authorized
-    if ordered is not None:
-        return asking.ready(
-            context,
-            CaptureRequest(
-                provider=payment.provider,
-                payment_id=payment.id,
-                provider_reference=payment.provider_reference,
-                amount_minor=to_minor(payment.money(ordered)),
-                currency=payment.currency,
-            ),
-        )
-    return _wait_for_capture(context)
-
-
-def _wait_for_capture(context: Context) -> Decision:
-    """Until the merchant decides. A nudge without an order means that the provider has news."""
-    payment: Payment = context.subject
-    if context.answered == "inspect":
-        if asking.last_told(context).status is not PaymentStatus.AUTHORIZED:
-            raise AuthorizationLost
-    elif context.waited_for and not _is_expired(payment, context.now):
-        return asking.inspect(context)
-    if _is_expired(payment, context.now):
-        raise AuthorizationExpired
-    return Wait(_expiry(payment), "capture")
-
-
-def captured(context: Context) -> None:
-    """The point of no return: the money is with the provider, and in our books."""
-    payment: Payment = context.subject
-    told = asking.last_told(context)
-    payment.mark_captured()
-    payment.charge_reference = told.capture_reference
-    payment.amount_captured = from_minor(told.amount_captured_minor, payment.currency).amount
-    payment.captured_at = context.now
-    fees.charge(payment)
-    records.save_payment(payment, event="payment.captured", actor=SYSTEM, now=context.now)
-    postings.captured(payment, occurred_at=context.now)
-
-
 # --- credit and confirm ---------------------------------------------------------------------------
 
 
 def credit_merchant(context: Context) -> None:
-    """Hand the money over to the merchant, less the fee. Refuses nothing: see `captured`."""
-    postings.credited(context.subject, occurred_at=context.now)
+    """Hand the money over to the merchant or the wallet, less the fee.
+
+    Refuses nothing (see `captured`) but a wallet that was closed meanwhile: the customer gets the
+    money back. What no provider pays out is settled here.
+
+    :raises WalletClosed: the wallet that was to be topped up is closed.
+    """
+    payment: Payment = context.subject
+    if payment.destination_wallet_id is not None:
+        _require_open(payment.book_id, payment.destination_wallet_id)
+    postings.credited(payment, occurred_at=context.now)
+    balance.credited(payment, now=context.now)
+    if not payment.card_captured:
+        payment.settled_at = context.now
+        records.save_headline(payment, event="payment.settled", actor=SYSTEM, now=context.now)
+
+
+def _require_open(book_id: UUID, wallet_id: UUID) -> None:
+    """What is read is a reason; the guard makes sure of it in the commit."""
+    wallet = wallets_selectors.get_wallet(book_id=book_id, id=wallet_id)
+    if wallet.status == WalletStatus.CLOSED:
+        raise WalletClosed
+    wallets.require_open(book_id=book_id, wallet_id=wallet_id)
 
 
 def debit_merchant(context: Context) -> None:
     """Take the credit back; reached by a person's compensation or a planted failure alone."""
-    postings.credit_undone(context.subject, occurred_at=context.now)
+    payment: Payment = context.subject
+    postings.credit_undone(payment, occurred_at=context.now)
+    balance.credit_undone(payment, now=context.now)
 
 
 def confirm(context: Context) -> None:
     """Tell everybody: the payment is whole, its money is where it belongs."""
     payment: Payment = context.subject
-    idempotency.let_expire(resource_id=payment.id, now=context.now)
     records.save_payment(payment, event="payment.succeeded", actor=SYSTEM, now=context.now)
+    if payment.is_done_at_once:
+        authorization.store_answer(payment)
+    idempotency.let_expire(resource_id=payment.id, now=context.now)
 
 
 def close(context: Context, abort: Abort) -> None:
@@ -337,33 +151,26 @@ def close(context: Context, abort: Abort) -> None:
     records.save_payment(payment, event=event, actor=SYSTEM, now=context.now)
 
 
-# --- small things ---------------------------------------------------------------------------------
-
-
-def _expiry(payment: Payment) -> datetime:
-    assert payment.capture_before is not None
-    return payment.capture_before - VOID_BEFORE_EXPIRY
-
-
-def _is_expired(payment: Payment, now: datetime) -> bool:
-    return payment.capture_before is not None and _expiry(payment) <= now
-
-
 CHARGE = Saga(
     "charge",
     steps=(
-        Local(reserve, undo=nothing),
+        Local(reserve, undo=release),
         Local(fraud_check, undo=nothing),
         Remote(
-            authorize,
+            authorization.authorize,
             calls=(gateways.CREATE, gateways.CONFIRM, gateways.INSPECT),
-            then=authorized,
-            undo=Remote(void, calls=(gateways.VOID, gateways.INSPECT), then=nothing, undo=nothing),
+            then=authorization.authorized,
+            undo=Remote(
+                authorization.void,
+                calls=(gateways.VOID, gateways.INSPECT, gateways.REFUND, gateways.INSPECT_REFUND),
+                then=refund.given_back,
+                undo=nothing,
+            ),
         ),
         Remote(
-            capture,
-            calls=(gateways.CAPTURE, gateways.INSPECT),
-            then=captured,
+            capturing.capture,
+            calls=(gateways.CAPTURE, gateways.VOID, gateways.INSPECT),
+            then=capturing.captured,
             undo=refund.GIVE_BACK,
         ),
         Local(credit_merchant, undo=debit_merchant),

@@ -7,11 +7,12 @@ and the merchant's money, in one commit. Here it is sent, confirmed, or given ba
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from apps.core import ids
 from apps.core.errors import CardError
-from apps.core.money import to_minor
+from apps.core.money import prorate, to_minor
 from apps.core.types import Actor
 from apps.gateways import selectors as gateways_selectors
 from apps.gateways import services as gateways
@@ -24,7 +25,7 @@ from apps.gateways.types import (
     freeze,
 )
 from apps.idempotency import services as idempotency
-from apps.payments import postings, records, selectors
+from apps.payments import balance, postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.types import RefundStatus as Status
 from apps.sagas.definition import (
@@ -61,6 +62,8 @@ class RefundFailed(CardError):
 def send(context: Context) -> Decision:
     """Send the refund; two refunds of one payment go one after the other."""
     refund: Refund = context.subject
+    if not refund.card_amount:
+        return Skip()
     if "refund" not in context.results:
         return _ready(context, _request(refund.payment, refund))
     told = _last_told(context)
@@ -76,7 +79,7 @@ def send(context: Context) -> Decision:
 def sent(context: Context) -> None:
     refund: Refund = context.subject
     idempotency.let_expire(resource_id=refund.id, now=context.now)
-    _confirm(refund.payment, refund, _last_told(context), context.now)
+    _confirm(refund.payment, refund, _told_of(context, refund), context.now)
 
 
 def failed(context: Context, abort: Abort) -> None:
@@ -116,6 +119,8 @@ def give_back(context: Context) -> Decision:
     refund = selectors.find_compensation(payment)
     if refund is None:
         refund = _promise(payment, context.now)
+    if refund.status == Status.SUCCEEDED or not refund.card_amount:
+        return Skip()
     if "refund" not in context.results:
         return _ready(context, _request(payment, refund))
     if context.results["refund"].outcome is Outcome.FAILED:
@@ -133,8 +138,8 @@ def give_back(context: Context) -> Decision:
 def given_back(context: Context) -> None:
     payment: Payment = context.subject
     refund = selectors.find_compensation(payment)
-    if refund is not None:
-        _confirm(payment, refund, _last_told(context), context.now)
+    if refund is not None and refund.status == Status.PENDING:
+        _confirm(payment, refund, _told_of(context, refund), context.now)
 
 
 def _ask_again(context: Context, refund: Refund) -> Decision:
@@ -156,8 +161,9 @@ def _promise(payment: Payment, now: datetime) -> Refund:
         payment=payment,
         currency=payment.currency,
         amount=payment.amount_captured,
-        card_amount=payment.amount_captured,
-        bearer_amount=payment.amount_captured,
+        card_amount=payment.card_captured,
+        to_wallet_id=payment.wallet_id if payment.wallet_captured else None,
+        bearer_amount=Decimal(0),
         reason="compensation",
         is_compensation=True,
         created_by=SYSTEM,
@@ -165,6 +171,7 @@ def _promise(payment: Payment, now: datetime) -> Refund:
         updated_at=now,
     )
     payment.refund_reserved += refund.amount
+    payment.card_refund_reserved += refund.card_amount
     records.save_payment(payment, event="payment.compensating", actor=SYSTEM, now=now)
     records.insert_refund(refund, actor=SYSTEM, now=now)
     postings.refund_reserved(refund, occurred_at=now)
@@ -182,29 +189,36 @@ def _wait_for_the_bank(context: Context, refund: Refund, told: ProviderRefund) -
     return Wait(context.now + PENDING_CHECK, "refund_pending")
 
 
-def _confirm(payment: Payment, refund: Refund, told: ProviderRefund, now: datetime) -> None:
+def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now: datetime) -> None:
     refund.mark_succeeded()
-    refund.provider_reference = told.provider_reference
+    if told is not None:
+        refund.provider_reference = told.provider_reference
     refund.succeeded_at = now
     payment.amount_refunded += refund.amount
     records.save_refund(refund, event="refund.succeeded", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refunded", actor=SYSTEM, now=now)
-    postings.refund_confirmed(refund, payment.provider, occurred_at=now)
+    postings.refund_confirmed(refund, occurred_at=now)
 
 
 def _fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
+    """All of it did not stand, or, once it was confirmed, the card's part: see `Refund`."""
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
     refund.failure_code, refund.failed_at = code[:60], now
-    refund.failed_amount, refund.failed_bearer_amount = refund.amount, refund.bearer_amount
-    refund.failed_fee = refund.fee_returned
-    payment.refund_reserved -= refund.amount
-    payment.fee_returned -= refund.fee_returned
+    refund.failed_amount = refund.card_amount if was_confirmed else refund.amount
+    part, whole = refund.money(refund.failed_amount), refund.money(refund.amount)
+    refund.failed_bearer_amount = prorate(payment.credit(refund.bearer_amount), part, whole).amount
+    refund.failed_fee = prorate(payment.credit(refund.fee_returned), part, whole).amount
+    payment.refund_reserved -= refund.failed_amount
+    payment.card_refund_reserved -= refund.card_amount
+    payment.credit_returned -= refund.failed_bearer_amount
+    payment.fee_returned -= refund.failed_fee
     if was_confirmed:
-        payment.amount_refunded -= refund.amount
+        payment.amount_refunded -= refund.failed_amount
     records.save_refund(refund, event="refund.failed", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refund_failed", actor=SYSTEM, now=now)
     postings.refund_failed(refund, was_confirmed=was_confirmed, occurred_at=now)
+    balance.refund_failed(refund, now=now)
 
 
 def _request(payment: Payment, refund: Refund) -> RefundRequest:
@@ -212,7 +226,7 @@ def _request(payment: Payment, refund: Refund) -> RefundRequest:
         provider=payment.provider,
         payment_id=payment.id,
         provider_reference=payment.provider_reference,
-        amount_minor=to_minor(refund.money(refund.amount)),
+        amount_minor=to_minor(refund.money(refund.card_amount)),
         currency=refund.currency,
         refund_public_id=ids.encode("re", refund.id),
     )
@@ -234,6 +248,11 @@ def _ready(context: Context, request: Request) -> Decision:
     ):
         return Wait(context.now + SLOT_TAKEN, "another_call")
     return Ready(str(request.operation), freeze(request))
+
+
+def _told_of(context: Context, refund: Refund) -> ProviderRefund | None:
+    """What the provider said of it; of one that goes to a wallet alone nothing."""
+    return _last_told(context) if refund.card_amount else None
 
 
 def _last_told(context: Context) -> ProviderRefund:

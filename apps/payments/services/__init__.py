@@ -3,34 +3,49 @@
 from apps.payments.services.news import PARKED_FOR, apply_event, apply_settlement, settle
 from apps.payments.services.orders import (
     CaptureTooLarge,
-    MethodDetached,
     NotCapturable,
     NotRefundable,
     NotVoidable,
     ReferenceTaken,
     RefundTooLarge,
     Started,
+    capture_hold,
     create_payment,
     create_refund,
     order_capture,
     order_void,
 )
+from apps.payments.services.tenders import (
+    CurrencyMismatch,
+    MethodDetached,
+    NotSupportedByMethod,
+    WalletClosed,
+    WalletFrozen,
+)
+from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
     "PARKED_FOR",
     "CaptureTooLarge",
+    "CurrencyMismatch",
     "MethodDetached",
     "NotCapturable",
     "NotRefundable",
+    "NotSupportedByMethod",
     "NotVoidable",
     "ReferenceTaken",
     "RefundTooLarge",
+    "SelfTransfer",
     "Started",
+    "WalletClosed",
+    "WalletFrozen",
     "apply_event",
     "apply_settlement",
+    "capture_hold",
     "create_payment",
     "create_refund",
     "order_capture",
     "order_void",
     "settle",
+    "transfer",
 ]

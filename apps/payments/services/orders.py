@@ -8,23 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.conf import settings
-
 from apps.core import ids
-from apps.core.errors import Conflict, NotFound, Unprocessable
+from apps.core.errors import Conflict, NotFound
 from apps.core.money import Money, from_minor, to_minor
 from apps.core.types import Actor
-from apps.merchants import selectors as merchants
-from apps.payments import fees, postings, records, selectors
+from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Refund
-from apps.payments.types import CaptureMethod, NewPayment, Status, Tender
+from apps.payments.services import quotes
+from apps.payments.services.tenders import (
+    NotSupportedByMethod,
+    Tenders,
+    receiving_wallet,
+    tenders_of,
+)
+from apps.payments.types import CaptureMethod, NewPayment, NewRefund, Status, WalletTender
 from apps.sagas import services as sagas
-from apps.wallets import selectors as wallets
+from apps.wallets import services as wallets
 
 if TYPE_CHECKING:
+    from apps.payments.models import Quote
     from apps.sagas.models import Run
 
 
@@ -64,12 +70,6 @@ class CaptureTooLarge(Conflict):
     code = "capture_exceeds_authorized"
 
 
-class MethodDetached(Unprocessable):
-    """The saved method has no token at any provider we could charge."""
-
-    code = "payment_method_unusable"
-
-
 @dataclass(frozen=True)
 class Started:
     """A payment or refund just written down, and its run, still leased to us."""
@@ -82,47 +82,159 @@ class Started:
 
 
 def create_payment(
-    *, payment_id: UUID, book_id: UUID, order: NewPayment, actor: Actor, now: datetime
+    *,
+    payment_id: UUID,
+    book_id: UUID,
+    order: NewPayment,
+    held: WalletTender | None = None,
+    captured: Money | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> Started:
     """Write down a payment and its run; whoever holds the answer drives it (`sagas.drive`).
 
+    A payment that a wallet pays alone, and captures at once, is whole in this very commit.
+    `held` is a hold placed before, which pays all of it, and `captured` what is taken of it.
+
     Units: `order.amount` is whole in its currency's minor unit.
     Retries: the caller's idempotency key; the same `payment_id` twice is refused by the key.
-    Transaction: joins the caller's (`db.unit` or `atomic`).
+    Transaction: joins the caller's (`db.unit` or `atomic`; for `order.spends_what_there_is`
+    `atomic` alone).
 
-    :raises NotFound: source or destination is nobody's, or another merchant's.
+    :raises NotFound: source, wallet, quote or destination is nobody's, or another merchant's.
     :raises MethodDetached: the saved method cannot be charged any more.
+    :raises WalletFrozen, WalletClosed, CurrencyMismatch: a wallet cannot pay or take this.
+    :raises InsufficientFunds: (when sent) the wallet has less than its part.
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
-    tender = _tender(book_id, order.source)
-    quote = merchants.fee_for(book_id=book_id, method="card", amount=order.amount, now=now)
+    paid = Tenders(wallet=held) if held else tenders_of(book_id=book_id, order=order)
+    quote = _quote(book_id, payment_id, order, actor, now)
+    credit_currency = quote.to_currency if quote else order.amount.currency.code
+    destination, to_wallet_id = _destination(book_id, order, credit_currency)
     payment = Payment(
         id=payment_id,
         book_id=book_id,
         currency=order.amount.currency.code,
-        credit_currency=order.amount.currency.code,
         amount=order.amount.amount,
         capture_method=order.capture_method,
+        method=paid.method,
         source=order.source,
-        payment_method_id=tender.payment_method_id,
-        destination=_destination(book_id, order.destination),
+        destination=destination,
+        destination_wallet_id=to_wallet_id,
         reference=order.reference or None,
         description=order.description,
         return_url=order.return_url,
         metadata=order.metadata,
-        provider=tender.provider,
-        provider_token=tender.token,
-        route={"provider": tender.provider, "reasons": ["the only provider"]},
+        credit_currency=credit_currency,
+        capture_requested_amount=captured.amount if captured else None,
+        quote_id=quote.id if quote else None,
+        rate_mid=quote.rate_mid if quote else None,
+        rate=quote.rate if quote else None,
         created_by=actor,
         created_at=now,
         updated_at=now,
-        **fees.freeze(quote),
+        **_who_pays(paid),
     )
+    fees.agree(payment, now=now)
     records.insert_payment(payment, actor=actor, now=now)
     run = sagas.start(
         saga="charge", book_id=book_id, subject_id=payment_id, now=now, subject=payment
     )
     return Started(payment, run)
+
+
+def capture_hold(
+    *,
+    payment_id: UUID,
+    book_id: UUID,
+    wallet_id: UUID,
+    hold_id: UUID,
+    amount_minor: int | None,
+    description: str,
+    metadata: dict[str, str],
+    actor: Actor,
+    now: datetime,
+) -> Started:
+    """Make a payment of a stand-alone hold: it takes the hold over, and releases what it leaves.
+
+    Units: minor units of the wallet's currency; without an amount, all that is held.
+    Transaction: the caller's `atomic`.
+
+    :raises NotFound: the wallet has no such hold.
+    :raises HoldNotOpen: it was captured, released or has expired.
+    :raises CaptureTooLarge: more than is held, which the error names.
+    """
+    held = wallets.take_over_hold(
+        book_id=book_id,
+        wallet_id=wallet_id,
+        hold_id=hold_id,
+        payment_id=payment_id,
+        actor=actor,
+        now=now,
+    )
+    wanted = held if amount_minor is None else from_minor(amount_minor, held.currency.code)
+    if wanted > held:
+        raise CaptureTooLarge("More than is held.", param="amount", remaining=to_minor(held))
+    order = NewPayment(
+        amount=held,
+        source=ids.encode("hold", hold_id),
+        capture_method=CaptureMethod.MANUAL,
+        description=description,
+        metadata=metadata,
+    )
+    return create_payment(
+        payment_id=payment_id,
+        book_id=book_id,
+        order=order,
+        held=WalletTender(wallet_id, held, hold_id),
+        captured=wanted,
+        actor=actor,
+        now=now,
+    )
+
+
+def _who_pays(paid: Tenders) -> dict[str, Any]:
+    """The tenders as the payment's columns."""
+    card, wallet = paid.card, paid.wallet
+    return {
+        "payment_method_id": card.payment_method_id if card else None,
+        "provider": card.provider if card else "",
+        "provider_token": card.token if card else "",
+        "route": {"provider": card.provider, "reasons": ["the only provider"]} if card else {},
+        "wallet_id": wallet.wallet_id if wallet else None,
+        "wallet_amount": wallet.amount.amount if wallet else Decimal(0),
+        "hold_id": wallet.hold_id if wallet else None,
+    }
+
+
+def _quote(
+    book_id: UUID, payment_id: UUID, order: NewPayment, actor: Actor, now: datetime
+) -> Quote | None:
+    if not order.quote:
+        return None
+    return quotes.use_quote(
+        book_id=book_id,
+        quote_id=ids.decode("quote", order.quote),
+        payment_id=payment_id,
+        amount=order.amount,
+        actor=actor,
+        now=now,
+    )
+
+
+def _destination(book_id: UUID, order: NewPayment, currency: str) -> tuple[str, UUID | None]:
+    """The merchant's own public id, or one of its wallets; another merchant's is nobody's."""
+    own = ids.encode("merchant", book_id)
+    if order.destination in ("", own):
+        return own, None
+    if not order.destination.startswith("wallet_"):
+        raise NotFound(f"No such destination: {order.destination}.", param="destination")
+    wallet = receiving_wallet(book_id, order.destination, currency, param="destination")
+    if order.wallet or order.source.startswith(("wallet_", "hold_")):
+        raise NotSupportedByMethod(
+            "Money goes from wallet to wallet by a transfer.", param="destination"
+        )
+    return order.destination, wallet.id
 
 
 def order_capture(
@@ -186,21 +298,23 @@ def create_refund(
     refund_id: UUID,
     book_id: UUID,
     payment_id: UUID,
-    amount_minor: int | None,
-    reason: str,
-    metadata: dict[str, str],
+    order: NewRefund,
     actor: Actor,
     now: datetime,
 ) -> Started:
-    """Reserve a refund: the payment's budget, the merchant's money and the fee, in one commit.
+    """Reserve a refund: the payment's budget, the bearer's money and the fee, in one commit.
 
-    Units: minor units of the payment's currency; without an amount, all that is left.
+    The card gets back what it paid first, then the wallet; with `order.wallet` that wallet gets
+    all of it. The bearer is the merchant, or the wallet that a top-up went to.
+
     Retries: the caller's idempotency key.
     Transaction: the caller's `atomic`; the payment stays locked until its commit.
 
-    :raises NotFound: no such payment of this merchant.
+    :raises NotFound: no such payment of this merchant, or no such wallet.
     :raises NotRefundable: nothing is captured, or a dispute is open.
     :raises RefundTooLarge: more than is left, which the error names.
+    :raises WalletClosed, CurrencyMismatch: the wallet cannot take it.
+    :raises InsufficientFunds: (when sent) the topped-up wallet has spent it.
     """
     payment = selectors.lock(book_id, payment_id)
     if not payment.is_captured:
@@ -208,32 +322,52 @@ def create_refund(
     if payment.amount_disputed > 0:
         raise NotRefundable("A dispute of this payment is open.", status=payment.status)
     left = payment.money(payment.refundable)
-    wanted = _wanted(payment, amount_minor, left)
+    wanted = _wanted(payment, order.amount_minor, left)
     if wanted > left or not left.amount:
         remaining = to_minor(left)
         raise RefundTooLarge("More than is left.", param="amount", remaining=remaining)
+    to_card, to_wallet_id = _refund_parts(payment, wanted, order)
+    taken = fees.borne_by(payment, wanted)
     refund = Refund(
         id=refund_id,
         book_id=book_id,
         payment=payment,
         currency=payment.currency,
         amount=wanted.amount,
-        card_amount=wanted.amount,
-        bearer_amount=wanted.amount,
-        fee_returned=fees.returned_by(payment, wanted).amount,
-        reason=reason,
-        metadata=metadata,
+        card_amount=to_card,
+        to_wallet_id=to_wallet_id,
+        bearer_amount=taken.amount,
+        fee_returned=fees.returned_by(payment, wanted, taken=taken).amount,
+        reason=order.reason,
+        metadata=order.metadata,
         created_by=actor,
         created_at=now,
         updated_at=now,
     )
     payment.refund_reserved += refund.amount
+    payment.card_refund_reserved += refund.card_amount
+    payment.credit_returned += refund.bearer_amount
     payment.fee_returned += refund.fee_returned
     records.save_headline(payment, event="payment.refund_requested", actor=actor, now=now)
     records.insert_refund(refund, actor=actor, now=now)
     postings.refund_reserved(refund, occurred_at=now)
+    balance.refunded(refund, now=now)
     run = sagas.start(saga="refund", book_id=book_id, subject_id=refund_id, now=now)
     return Started(refund, run)
+
+
+def _refund_parts(payment: Payment, wanted: Money, order: NewRefund) -> tuple[Decimal, UUID | None]:
+    """What of a refund goes back to the card, and the wallet that takes the rest."""
+    if order.wallet:
+        wallet = receiving_wallet(payment.book_id, order.wallet, payment.currency, param="wallet")
+        return Decimal(0), wallet.id
+    to_card = min(wanted.amount, payment.card_captured - payment.card_refund_reserved)
+    if to_card == wanted.amount:
+        return to_card, None
+    assert payment.wallet_id is not None, "what no card paid, a wallet did"
+    public_id = ids.encode("wallet", payment.wallet_id)
+    wallet = receiving_wallet(payment.book_id, public_id, payment.currency, param="payment")
+    return to_card, wallet.id
 
 
 # --- small things ---------------------------------------------------------------------------------
@@ -244,28 +378,6 @@ def _nudge(payment: Payment, now: datetime) -> None:
     run = selectors.find_charge_run(payment)
     if run is not None:
         sagas.resume(run_id=run.id, now=now, is_ringing=False)
-
-
-def _tender(book_id: UUID, source: str) -> Tender:
-    """The provider's token behind a source: a saved method's, or the token itself."""
-    if source.startswith("pm_"):
-        return Tender(settings.PAYSYS_PROVIDER, source)
-    _, method_id = ids.decode_any(source, ("card", "bank"))
-    method = wallets.find_payment_method(book_id=book_id, id=method_id)
-    if method is None:
-        raise NotFound(f"No such payment method: {source}.", param="source")
-    token = wallets.find_token(method, provider=settings.PAYSYS_PROVIDER)
-    if token is None:
-        raise MethodDetached("The payment method can no longer be charged.", param="source")
-    return Tender(settings.PAYSYS_PROVIDER, token, method_id)
-
-
-def _destination(book_id: UUID, destination: str) -> str:
-    """The merchant's own public id: another merchant's is nobody's."""
-    own = ids.encode("merchant", book_id)
-    if destination not in ("", own):
-        raise NotFound(f"No such destination: {destination}.", param="destination")
-    return own
 
 
 def _wanted(payment: Payment, amount_minor: int | None, everything: Money) -> Money:

@@ -90,12 +90,19 @@ class Merchant:
         finish_runs()
         return str(answer.json()["id"])
 
-    def set_plan(self, *, basis_points: int = 300, fixed: str = "0.00", **returns: bool) -> None:
+    def set_plan(
+        self,
+        *,
+        basis_points: int = 300,
+        fixed: str = "0.00",
+        method: str = "card",
+        **returns: bool,
+    ) -> None:
         """What payments in USD cost from now on."""
         now = clock.now()
         merchants.set_fee_plan(
             book_id=self.book_id,
-            method="card",
+            method=method,
             currency="USD",
             basis_points=basis_points,
             fixed=Money(fixed, "USD"),

@@ -9,7 +9,7 @@ import pytest
 
 from apps.core import queue
 from apps.core.ids import new_id
-from apps.payments.sagas import charge
+from apps.payments.sagas import authorization
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import execute
@@ -89,7 +89,7 @@ class TestABugInAStep:
         self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as broken:
-            broken.setattr(charge, "_confirm", lambda _context: 1 / 0)
+            broken.setattr(authorization, "_confirm", lambda _context: 1 / 0)
             answer = merchant.pay()
 
         assert (answer.status_code, answer.json()["status"]) == (202, "VALIDATED")

@@ -22,7 +22,7 @@ from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, make_merchant
 from apps.payments.tests.killing import Axe, RealAxe, at_every_moment, survive
 from apps.payments.tests.rows import execute
-from apps.payments.types import CaptureMethod, NewPayment
+from apps.payments.types import CaptureMethod, NewPayment, NewRefund
 from apps.sagas import definition
 from apps.sagas import services as engine
 from apps.sagas.definition import Context, Local
@@ -62,9 +62,7 @@ def give_back(payment: Payment, amount_minor: int | None) -> None:
             refund_id=ids.new_id(),
             book_id=payment.book_id,
             payment_id=payment.id,
-            amount_minor=amount_minor,
-            reason="",
-            metadata={},
+            order=NewRefund(amount_minor=amount_minor),
             actor="system",
             now=clock.now(),
         )

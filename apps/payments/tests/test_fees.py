@@ -42,7 +42,8 @@ class TestTheShareOfTheFee:
         payment = self.payment(captured, captured * share // 100)
         for part in (*parts, captured):
             refunded = min(part, captured - int(payment.refund_reserved))
-            returned = fees.returned_by(payment, payment.money(Decimal(refunded))).amount
+            amount = payment.money(Decimal(refunded))
+            returned = fees.returned_by(payment, amount, taken=amount).amount
             assert 0 <= returned <= refunded
             payment.refund_reserved += refunded
             payment.fee_returned += returned
@@ -76,7 +77,8 @@ class TestTheShareOfTheFee:
                 payment.fee_returned -= returned
             elif left:
                 part = min(size, left)
-                returned = fees.returned_by(payment, payment.money(Decimal(part))).amount
+                amount = payment.money(Decimal(part))
+                returned = fees.returned_by(payment, amount, taken=amount).amount
                 assert 0 <= returned <= part
                 payment.refund_reserved += part
                 payment.fee_returned += returned

@@ -69,6 +69,20 @@ BROKEN_BY = {
     "payments: every settlement posting has its line": [
         "DELETE FROM payments_settlement_line WHERE kind = 'refund'"
     ],
+    "payments: every credit has its line of the balance": [
+        "UPDATE payments_balance_transaction SET fee = 1, net = gross - 1 WHERE kind = 'payment'"
+    ],
+    "payments: every refund has its line of the balance": [
+        "DELETE FROM payments_balance_transaction WHERE kind = 'refund'"
+    ],
+    "payments: a payment's hold is its own": [
+        "UPDATE payments_payment SET wallet_id = id, hold_id = id, wallet_amount = 1,"
+        " wallet_captured = 1"
+    ],
+    "payments: every transfer has its posting": [
+        "INSERT INTO payments_transfer SELECT id, book_id, id, book_id, currency, 1, '', '{}',"
+        " 'system', created_at FROM payments_payment"
+    ],
     "payments: an open payment has an open run": [
         _DROP + "payments_payment_captured_iff_status",
         "UPDATE payments_payment SET status = 'AUTHORIZED'",

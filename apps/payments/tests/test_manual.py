@@ -13,7 +13,7 @@ from apps.core import clock
 from apps.gateways import providers
 from apps.gateways.providers.stripe import Stripe
 from apps.gateways.types import ConfirmRequest, ProviderPayment
-from apps.payments.sagas.charge import VOID_BEFORE_EXPIRY
+from apps.payments.sagas.capturing import VOID_BEFORE_EXPIRY
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_due
 from apps.payments.tests.rows import execute, payment_row, plant
@@ -299,6 +299,21 @@ class TestAnAuthorizationThatLapses:
 
         payment = truth.assert_told_once(merchant, simulator, payment_id)
         assert (payment.status, payment.failure_code) == ("VOIDED", "authorization_voided")
+
+    def test_that_a_void_finds_captured_is_booked_and_given_back(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = authorized(merchant)
+        intent = simulator.book()[0]["id"]
+        simulator._fetch("POST", f"/v1/payment_intents/{intent}/capture")
+
+        merchant.post(f"/v1/payments/{payment_id}/void")
+        truth.finish_everything()
+
+        payment = truth.assert_told_once(merchant, simulator, payment_id)
+        assert (payment.status, payment.amount_refunded) == ("REFUNDED", payment.amount)
+        assert merchant.balance("merchant:pending").amount == 0
+        assert merchant.balance("payment:unallocated").amount == 0
 
     def test_is_not_ended_by_news_that_it_still_stands(
         self, merchant: Merchant, simulator: Simulator

@@ -9,10 +9,19 @@ from apps.wallets.services.customers import (
     require_customer,
     store_payment_method,
 )
-from apps.wallets.services.holds import capture_hold, place_hold, release_hold, require_active
+from apps.wallets.services.holds import (
+    HoldNotOpen,
+    capture_hold,
+    place_hold,
+    release_hold,
+    require_active,
+    require_open,
+    take_over_hold,
+)
 
 __all__ = [
     "CustomerErased",
+    "HoldNotOpen",
     "Stored",
     "capture_hold",
     "create_customer",
@@ -22,5 +31,7 @@ __all__ = [
     "release_hold",
     "require_active",
     "require_customer",
+    "require_open",
     "store_payment_method",
+    "take_over_hold",
 ]

@@ -13,15 +13,25 @@ from uuid import UUID
 
 from apps.audit import services as audit
 from apps.core import db, ids
+from apps.core.errors import Conflict
 from apps.core.money import Money, to_minor
 from apps.core.types import Actor
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
+from apps.wallets import selectors
 from apps.wallets.types import HoldStatus
 
 NOT_ACTIVE = "wallets: the wallet is not active"
+IS_CLOSED = "wallets: the wallet is closed"
 NOT_OPEN = "wallets: the hold is not open"
+
+
+class HoldNotOpen(Conflict):
+    """The hold was captured, released, has expired, or belongs to a payment."""
+
+    code = "hold_not_open"
+    says = "The hold is not open any more."
 
 
 def require_active(*, book_id: UUID, wallet_id: UUID) -> None:
@@ -34,6 +44,19 @@ def require_active(*, book_id: UUID, wallet_id: UUID) -> None:
         " AND status = 'ACTIVE' FOR SHARE)",
         (wallet_id, book_id),
         what=NOT_ACTIVE,
+    )
+
+
+def require_open(*, book_id: UUID, wallet_id: UUID) -> None:
+    """Guard the caller's commit: the wallet takes money in, and stays so until the commit.
+
+    :raises db.GuardFailed: (when sent) it is closed, or nobody's.
+    """
+    db.require(
+        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s"
+        " AND status <> 'CLOSED' FOR SHARE)",
+        (wallet_id, book_id),
+        what=IS_CLOSED,
     )
 
 
@@ -79,6 +102,45 @@ def place_hold(
     _record(
         book_id=book_id, action="hold.placed", hold_id=hold_id, amount=amount, actor=actor, now=now
     )
+
+
+def take_over_hold(
+    *,
+    book_id: UUID,
+    wallet_id: UUID,
+    hold_id: UUID,
+    payment_id: UUID,
+    actor: Actor,
+    now: datetime,
+) -> Money:
+    """Give a stand-alone hold to a payment, whose run ends it from now on; what it holds.
+
+    Transaction: joins the caller's unit or transaction.
+
+    :raises NotFound: the wallet has no such hold.
+    :raises HoldNotOpen: it has ended, or a payment has it.
+    :raises db.GuardFailed: (when sent) the same, in a race that was lost.
+    """
+    hold = selectors.get_hold(book_id=book_id, wallet_id=wallet_id, id=hold_id)
+    if hold.status != HoldStatus.OPEN or hold.payment_id is not None:
+        raise HoldNotOpen(status=hold.status)
+    db.write(
+        "UPDATE wallets_hold SET payment_id = %s, expires_at = NULL WHERE id = %s AND book_id = %s"
+        " AND status = 'OPEN' AND payment_id IS NULL",
+        (payment_id, hold_id, book_id),
+        expect=1,
+        what=NOT_OPEN,
+    )
+    held = Money(hold.amount, hold.currency)
+    _record(
+        book_id=book_id,
+        action="hold.taken_over",
+        hold_id=hold_id,
+        amount=held,
+        actor=actor,
+        now=now,
+    )
+    return held
 
 
 def capture_hold(

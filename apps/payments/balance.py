@@ -1,0 +1,120 @@
+"""The lines of a merchant's balance that payments and refunds make, each with its posting.
+
+A payment waits in `merchant:pending` until its `available_on`; what a refund takes or brings, it
+takes from or brings to `merchant:payable` at once.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from apps.core import db, ids
+from apps.merchants import selectors as merchants
+from apps.payments.models import Payment, Refund
+from apps.payments.types import BalanceKind
+
+_NOTHING = Decimal(0)
+
+_INSERT = """
+INSERT INTO payments_balance_transaction (id, book_id, kind, source_id, payment_id, currency, gross,
+    fee, net, available_on, payable_at, release_id, paid_out, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, 0, %s)
+"""
+
+
+def record(
+    *,
+    book_id: UUID,
+    kind: BalanceKind,
+    source_id: UUID,
+    payment_id: UUID | None,
+    currency: str,
+    gross: Decimal,
+    fee: Decimal = _NOTHING,
+    available_on: date,
+    payable_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Write one line; `payable_at` is None for what waits in `merchant:pending`.
+
+    Amounts are in major units of `currency`, signed: positive is the merchant's gain, but for a
+    fee, which is positive when it costs.
+    Retries: a fact changes the balance once; a second line about it is refused (IntegrityError).
+    Transaction: joins the caller's, which posts the same.
+    """
+    db.write(
+        _INSERT,
+        (
+            *(ids.new_id(), book_id, str(kind), source_id, payment_id, currency, gross),
+            *(fee, gross - fee, available_on, payable_at, now),
+        ),
+    )
+
+
+def available_on(payment: Payment, now: datetime) -> date:
+    """From when on a payment captured now may be paid out; a topped-up wallet has it at once."""
+    if payment.destination_wallet_id is not None:
+        return now.date()
+    terms = merchants.payout_terms(payment.book_id)
+    return now.date() + timedelta(days=terms.delay_days)
+
+
+def credited(payment: Payment, *, now: datetime) -> None:
+    """What a payment credits, pending; of a top-up the merchant bears the fee alone."""
+    _credit(payment, BalanceKind.PAYMENT, 1, now)
+
+
+def credit_undone(payment: Payment, *, now: datetime) -> None:
+    _credit(payment, BalanceKind.PAYMENT_UNDONE, -1, now)
+
+
+def refunded(refund: Refund, *, now: datetime) -> None:
+    """What a refund takes at once, less the part of the fee that comes back."""
+    _refund(refund, BalanceKind.REFUND, -refund.bearer_amount, -refund.fee_returned, now)
+
+
+def refund_failed(refund: Refund, *, now: datetime) -> None:
+    """What did not stand of it comes back."""
+    _refund(refund, BalanceKind.REFUND_FAILURE, refund.failed_bearer_amount, refund.failed_fee, now)
+
+
+def _credit(payment: Payment, kind: BalanceKind, sign: int, now: datetime) -> None:
+    is_top_up = payment.destination_wallet_id is not None
+    gross = _NOTHING if is_top_up else payment.amount_credited
+    if not gross and not payment.fee:
+        return
+    assert payment.available_on is not None
+    record(
+        book_id=payment.book_id,
+        kind=kind,
+        source_id=payment.id,
+        payment_id=payment.id,
+        currency=payment.credit_currency,
+        gross=sign * gross,
+        fee=sign * payment.fee,
+        available_on=payment.available_on,
+        payable_at=None,
+        now=now,
+    )
+
+
+def _refund(refund: Refund, kind: BalanceKind, gross: Decimal, fee: Decimal, now: datetime) -> None:
+    payment = refund.payment
+    if payment.destination_wallet_id is not None:
+        gross = _NOTHING
+    if refund.is_compensation or not (gross or fee):
+        return
+    record(
+        book_id=refund.book_id,
+        kind=kind,
+        source_id=refund.id,
+        payment_id=payment.id,
+        currency=payment.credit_currency,
+        gross=gross,
+        fee=fee,
+        available_on=now.date(),
+        payable_at=now,
+        now=now,
+    )

@@ -1,0 +1,141 @@
+"""Taking the money: the wallet's part out of its hold, the rest from the card."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from apps.core.money import from_minor, to_minor
+from apps.core.types import Actor
+from apps.gateways.types import CaptureRequest, PaymentStatus, ProviderPayment
+from apps.ledger import chart
+from apps.payments import balance, fees, postings, records
+from apps.payments.models import Payment
+from apps.payments.sagas import asking
+from apps.payments.sagas.refusals import AuthorizationExpired, AuthorizationLost, Voided
+from apps.sagas.definition import Context, Decision, Skip, Wait
+from apps.wallets import services as wallets
+
+# We void before the provider does, so that the end of an authorization is our own doing.
+VOID_BEFORE_EXPIRY = timedelta(hours=1)
+SYSTEM: Actor = "system"
+
+
+def capture(context: Context) -> Decision:
+    """Take the money: at once, or when the merchant orders it, or never (expiry voids it).
+
+    The wallet pays first. If nothing is left for the card, its authorization is given up.
+    """
+    payment: Payment = context.subject
+    if _is_taken(context):
+        return Skip()
+    if payment.void_requested_at is not None:
+        raise Voided
+    if "capture" in context.results:
+        raise AuthorizationLost
+    ordered = payment.amount_ordered
+    if ordered is None:
+        return _wait_for_capture(context)
+    if not payment.card_amount:
+        return Skip()
+    card_part = ordered - payment.wallet_part_of(ordered)
+    if not card_part:
+        return _give_up_the_card(context)
+    return asking.ready(
+        context,
+        CaptureRequest(
+            provider=payment.provider,
+            payment_id=payment.id,
+            provider_reference=payment.provider_reference,
+            amount_minor=to_minor(payment.money(card_part)),
+            currency=payment.currency,
+        ),
+    )
+
+
+def _is_taken(context: Context) -> bool:
+    """Whether the provider has said that it has taken the card's part."""
+    told = {"capture", "inspect"} & set(context.results)
+    return bool(told) and asking.last_told(context).status is PaymentStatus.CAPTURED
+
+
+def _give_up_the_card(context: Context) -> Decision:
+    if "void" in context.results:
+        return Skip()
+    payment: Payment = context.subject
+    return asking.ready(context, asking.void_request(context, payment.provider_reference))
+
+
+def _wait_for_capture(context: Context) -> Decision:
+    """Until the merchant decides. A nudge without an order means that the provider has news."""
+    payment: Payment = context.subject
+    if context.answered == "inspect":
+        if asking.last_told(context).status is not PaymentStatus.AUTHORIZED:
+            raise AuthorizationLost
+    elif context.waited_for and payment.card_amount and not _is_expired(payment, context.now):
+        return asking.inspect(context)
+    if _is_expired(payment, context.now):
+        raise AuthorizationExpired
+    return Wait(_expiry(payment), "capture")
+
+
+def captured(context: Context) -> None:
+    """The point of no return: the money is with us or the provider, and in our books."""
+    payment: Payment = context.subject
+    told = asking.last_told(context) if _is_taken(context) else None
+    ordered = payment.amount_ordered
+    wallet_part = payment.wallet_part_of(ordered) if ordered is not None else Decimal(0)
+    take(payment, told, wallet_part=wallet_part, now=context.now)
+
+
+def take(
+    payment: Payment, told: ProviderPayment | None, *, wallet_part: Decimal, now: datetime
+) -> None:
+    """Book what the provider has taken, and take the wallet's part out of its hold."""
+    payment.mark_captured()
+    payment.wallet_captured = payment.amount_captured = wallet_part
+    if told is not None:
+        payment.charge_reference = told.capture_reference
+        payment.amount_captured += from_minor(told.amount_captured_minor, payment.currency).amount
+    payment.captured_at = now
+    payment.available_on = balance.available_on(payment, now)
+    fees.charge(payment)
+    records.save_payment(payment, event="payment.captured", actor=SYSTEM, now=now)
+    if told is not None:
+        postings.card_captured(payment, occurred_at=now)
+    if wallet_part and payment.wallet_id is not None and payment.hold_id is not None:
+        wallets.capture_hold(
+            book_id=payment.book_id,
+            wallet_id=payment.wallet_id,
+            hold_id=payment.hold_id,
+            held=payment.money(payment.wallet_amount),
+            amount=payment.money(wallet_part),
+            into=chart.PAYMENT_UNALLOCATED,
+            reference=postings.wallet_capture_reference(payment),
+            actor=SYSTEM,
+            now=now,
+        )
+    else:
+        release(payment, now)
+
+
+def release(payment: Payment, now: datetime) -> None:
+    """Let go of the wallet's hold, if there is one."""
+    if payment.wallet_id is not None and payment.hold_id is not None:
+        wallets.release_hold(
+            book_id=payment.book_id,
+            wallet_id=payment.wallet_id,
+            hold_id=payment.hold_id,
+            held=payment.money(payment.wallet_amount),
+            actor=SYSTEM,
+            now=now,
+        )
+
+
+def _expiry(payment: Payment) -> datetime:
+    assert payment.capture_before is not None
+    return payment.capture_before - VOID_BEFORE_EXPIRY
+
+
+def _is_expired(payment: Payment, now: datetime) -> bool:
+    return payment.capture_before is not None and _expiry(payment) <= now

@@ -1,0 +1,146 @@
+"""What a payment is paid with, and where its money goes: what a merchant names becomes tenders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from apps.core import ids
+from apps.core.errors import Conflict, InvalidRequest, NotFound, Unprocessable
+from apps.core.money import Money
+from apps.ledger import chart
+from apps.ledger import services as ledger
+from apps.payments.types import CardTender, NewPayment, WalletTender
+from apps.wallets import selectors as wallets
+from apps.wallets.types import WalletStatus
+
+if TYPE_CHECKING:
+    from apps.wallets.models import Wallet
+
+
+class MethodDetached(Unprocessable):
+    """The saved method has no token at any provider we could charge."""
+
+    code = "payment_method_unusable"
+
+
+class NotSupportedByMethod(Unprocessable):
+    """What is asked for cannot be done with this way to pay."""
+
+    code = "not_supported_by_method"
+
+
+class CurrencyMismatch(Unprocessable):
+    """The wallet keeps another currency."""
+
+    code = "currency_mismatch"
+
+
+class WalletFrozen(Conflict):
+    """Nothing leaves a frozen wallet."""
+
+    code = "wallet_frozen"
+    says = "The wallet is frozen."
+
+
+class WalletClosed(Conflict):
+    """Nothing enters or leaves a closed wallet."""
+
+    code = "wallet_closed"
+    says = "The wallet is closed."
+
+
+@dataclass(frozen=True)
+class Tenders:
+    """What pays: a card, a wallet, or the wallet first and the card for the rest."""
+
+    card: CardTender | None = None
+    wallet: WalletTender | None = None
+
+    @property
+    def method(self) -> str:
+        """The method whose fee plan decides."""
+        return "card" if self.card else "wallet"
+
+
+def tenders_of(*, book_id: UUID, order: NewPayment) -> Tenders:
+    """Who pays which part.
+
+    With `order.spends_what_there_is` it needs the caller's `atomic()`: the wallet's balance is
+    locked, so that the part which is decided on is the part that is held.
+
+    :raises NotFound: the source or the wallet is nobody's, or another merchant's.
+    :raises MethodDetached: the saved method cannot be charged any more.
+    :raises WalletFrozen, WalletClosed, CurrencyMismatch: the wallet cannot pay this.
+    :raises InvalidRequest: two wallets, or more from the wallet than is to be paid.
+    """
+    if order.source.startswith("wallet_"):
+        if order.wallet:
+            raise InvalidRequest("wallet: the source is a wallet already.", param="wallet")
+        wallet = spending_wallet(book_id, order.source, order.amount, param="source")
+        return Tenders(wallet=WalletTender(wallet.id, order.amount, ids.new_id()))
+    card = card_tender(book_id, order.source)
+    if not order.wallet:
+        return Tenders(card=card)
+    wallet = spending_wallet(book_id, order.wallet, order.amount, param="wallet")
+    part = order.wallet_amount or _what_there_is(wallet, order.amount)
+    if part > order.amount:
+        raise InvalidRequest("wallet_amount: more than is to be paid.", param="wallet_amount")
+    if not part.amount:
+        return Tenders(card=card)
+    tender = WalletTender(wallet.id, part, ids.new_id())
+    return Tenders(card=card if part < order.amount else None, wallet=tender)
+
+
+def card_tender(book_id: UUID, source: str) -> CardTender:
+    """The provider's token behind a source: a saved method's, or the token itself."""
+    if source.startswith("pm_"):
+        return CardTender(settings.PAYSYS_PROVIDER, source)
+    _, method_id = ids.decode_any(source, ("card", "bank"))
+    method = wallets.find_payment_method(book_id=book_id, id=method_id)
+    if method is None:
+        raise NotFound(f"No such payment method: {source}.", param="source")
+    token = wallets.find_token(method, provider=settings.PAYSYS_PROVIDER)
+    if token is None:
+        raise MethodDetached("The payment method can no longer be charged.", param="source")
+    return CardTender(settings.PAYSYS_PROVIDER, token, method_id)
+
+
+def spending_wallet(book_id: UUID, public_id: str, amount: Money, *, param: str) -> Wallet:
+    """A wallet that may pay in this currency; the commit that takes its money guards it again."""
+    wallet = receiving_wallet(book_id, public_id, amount.currency.code, param=param)
+    if wallet.status == WalletStatus.FROZEN:
+        raise WalletFrozen(param=param)
+    return wallet
+
+
+def receiving_wallet(book_id: UUID, public_id: str, currency: str, *, param: str) -> Wallet:
+    """A wallet that takes money in this currency: a frozen one does."""
+    wallet = _found(book_id, public_id, param)
+    if wallet.status == WalletStatus.CLOSED:
+        raise WalletClosed(param=param)
+    if wallet.currency != currency:
+        raise CurrencyMismatch(
+            f"The wallet keeps {wallet.currency}, not {currency}.",
+            param=param,
+            currency=wallet.currency,
+        )
+    return wallet
+
+
+def _found(book_id: UUID, public_id: str, param: str) -> Wallet:
+    try:
+        return wallets.get_wallet(book_id=book_id, id=ids.decode("wallet", public_id))
+    except NotFound:
+        raise NotFound(f"No such wallet: {public_id}.", param=param) from None
+
+
+def _what_there_is(wallet: Wallet, wanted: Money) -> Money:
+    assert connection.in_atomic_block, "what there is, is locked until it is held"
+    code = chart.wallet_available(wallet.id)
+    there = ledger.lock_balance(book_id=wallet.book_id, code=code, currency=wallet.currency)
+    return min(there, wanted)
