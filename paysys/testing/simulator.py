@@ -1,8 +1,8 @@
-"""The pretend Stripe for tests: one process per session (and xdist worker), empty for each test.
+"""The pretend Stripe and PayPal for tests: one process per session (and xdist worker).
 
-It is asked over HTTP alone, as production asks the real one. Late outcomes (a refund that settles,
-a payout that arrives) wait for `settle()`, and a timed-out call is held for a moment only, so that
-no test waits for a clock.
+It is empty for each test, and asked over HTTP alone, as production asks the real ones. Late
+outcomes (a refund that settles, a payout that arrives) wait for `settle()`, and a timed-out call is
+held for a moment only, so that no test waits for a clock.
 """
 
 import json
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from paysys.testing.paypal import PayPalSimulator
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HOLD_SECONDS = "0.2"
@@ -49,6 +51,7 @@ class Simulator:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.paypal = PayPalSimulator(url, self._ask)
 
     # --- the book
 
@@ -73,7 +76,8 @@ class Simulator:
     def fault(self, op: str, kind: str, times: int = 1) -> None:
         """The next `times` calls of `op` meet this fault; -1: all of them.
 
-        Ops: create, confirm, capture, cancel, retrieve, refund, retrieve_refund, webhook, "*"…
+        Ops: create, confirm, capture, cancel, retrieve, refund, retrieve_refund, webhook, "*"…,
+        and PayPal's: paypal_create, paypal_authorize, paypal_capture, paypal_token…
         Kinds: timeout_before, timeout_after, reset_before, reset_after, error_before, error_after,
         unavailable, rate_limit, lock_timeout, "slow:MS"; for webhooks late:MS, twice, reordered,
         lost.

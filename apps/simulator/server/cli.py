@@ -14,8 +14,10 @@ from .control import Control
 from .engine import Engine
 from .faults import Faults
 from .listener import Answer, Listener
+from .paypal import news as paypal_news
+from .paypal.engine import Engine as PayPalEngine
 from .store import Store
-from .webhooks import Postman
+from .webhooks import Address, Postman, body_of, headers
 from .world import NEWS, Config, World
 
 _DEFAULTS = Config()
@@ -32,6 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--webhook-secret", default=_DEFAULTS.webhook_secret)
     add("--webhook-events", default=",".join(NEWS), help='names, "prefix.*", or "*"')
     add("--webhook-backoff", type=float, default=1.0, help="seconds before the second attempt")
+    add("--paypal-webhook-url", default="", help="where PayPal's events go")
+    add("--paypal-webhook-id", default=paypal_news.WEBHOOK_ID)
+    add(
+        "--paypal-reporting-delay",
+        type=int,
+        default=_DEFAULTS.paypal_reporting_delay_seconds,
+        help="seconds until Transaction Search knows of a transaction",
+    )
+    add(
+        "--paypal-most-lines",
+        type=int,
+        default=_DEFAULTS.paypal_most_lines,
+        help="lines that Transaction Search finds at once; more are refused",
+    )
     add("--seed", type=int, default=0, help="of the fault schedule")
     add(
         "--faults",
@@ -66,6 +82,10 @@ def run(options: dict[str, Any]) -> None:
         webhook_secret=options["webhook_secret"],
         webhook_events=tuple(options["webhook_events"].split(",")),
         webhook_backoff_seconds=options["webhook_backoff"],
+        paypal_webhook_url=options["paypal_webhook_url"],
+        paypal_webhook_id=options["paypal_webhook_id"],
+        paypal_reporting_delay_seconds=options["paypal_reporting_delay"],
+        paypal_most_lines=options["paypal_most_lines"],
         seed=options["seed"],
         schedule=options["faults"],
     )
@@ -82,10 +102,11 @@ def _serve(config: Config, store: Store, host: str, port: int) -> None:
     faulty = "json_extract(facts, '$.token') LIKE 'pm_card_sim_%'"
     world.has_faulty_cards = bool(store.select("payment_method", faulty, tail="LIMIT 1"))
     faults = Faults(config.schedule, config.seed)
-    postman = Postman(world, faults)
+    postman = Postman(world, faults, _addresses(config))
     world.on_event = postman.post
     answers: dict[str, Answer] = {
         "/v1": Engine(world, faults).answer,
+        "/paypal": PayPalEngine(world, faults).answer,
         "/_sim": Control(world, faults, postman).answer,
     }
     listener = Listener(host, port, world, answers)
@@ -105,6 +126,22 @@ def _serve(config: Config, store: Store, host: str, port: int) -> None:
     listener.drain(_DRAIN_SECONDS)
     postman.stop()
     store.close()
+
+
+def _addresses(config: Config) -> dict[str, Address]:
+    """Where news goes, by the kind under which each company's is kept."""
+    return {
+        "event": Address(
+            config.webhook_url, config.webhook_secret, config.webhook_events, body_of, headers
+        ),
+        paypal_news.EVENT: Address(
+            config.paypal_webhook_url,
+            config.paypal_webhook_id,
+            paypal_news.NEWS,
+            paypal_news.body_of,
+            paypal_news.headers,
+        ),
+    }
 
 
 def main() -> None:

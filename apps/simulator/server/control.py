@@ -17,6 +17,7 @@
 | `GET /_sim/deliveries` | how many webhooks are in which state |
 | `POST /_sim/webhooks {"url", "secret"}` | where events go ("" records only) |
 | `POST /_sim/reset` | an empty book |
+| `… /_sim/paypal/…` | the PayPal personality's own: `paypal/control.py` |
 """
 
 import json
@@ -27,12 +28,13 @@ from urllib.parse import parse_qsl
 
 from . import book, disputes, intents, later, pages, payouts, refunds, webhooks
 from .faults import Faults
+from .paypal.control import Control as PayPalControl
 from .store import Record
 from .webhooks import Postman
 from .wire import Call, Json, Reply, StripeError, decode_form, json_reply
 from .world import World
 
-_LATER = ("refund_succeeds", "refund_fails", "payout_arrives")
+_STRIPE = "event"  # the kind under which its events are kept
 
 
 class Control:
@@ -40,6 +42,7 @@ class Control:
         self.world = world
         self.faults = faults
         self.postman = postman
+        self.paypal = PayPalControl(world, postman)
         self._calls: dict[tuple[str, str], Callable[[str, Json, Call], Reply]] = {
             ("GET", "health"): self._health,
             ("GET", "book"): self._book,
@@ -63,20 +66,25 @@ class Control:
 
     def answer(self, call: Call) -> Reply:
         """:raises StripeError: no such control, or its object does not exist."""
-        parts = call.path.strip("/").split("/")
-        name = parts[1] if len(parts) > 1 else ""
-        run = self._calls.get((call.method, name))
-        if run is None or len(parts) > 3:
+        _, *parts = call.path.strip("/").split("/")
+        is_paypals = parts[:1] == ["paypal"]
+        name, object_id, *more = [*parts[is_paypals:], "", ""]
+        run = self.paypal.find(call.method, name) if is_paypals else self._of_all(call, name)
+        if run is None or any(more):
             raise StripeError(404, f"No such control: {call.method} {call.path}")
         asked: Json = dict(parse_qsl(call.query))
         try:
             if call.body and "json" in call.headers.get("content-type", "json"):
                 asked |= json.loads(call.body)
-            return run(parts[2] if len(parts) == 3 else "", asked, call)
+            return run(object_id, asked)
         except (ValueError, KeyError) as reason:
             raise StripeError(400, f"Cannot read what is asked: {reason!r}") from reason
         finally:
             self.world.has_news.set()
+
+    def _of_all(self, call: Call, name: str) -> Callable[[str, Json], Reply] | None:
+        run = self._calls.get((call.method, name))
+        return None if run is None else lambda object_id, asked: run(object_id, asked, call)
 
     # --- looking
 
@@ -101,7 +109,8 @@ class Control:
             with store.unit():
                 event = self.world.get(event_id, "event")
             body = webhooks.body_of(event.body)
-            signature = webhooks.sign(body, self.postman.secret, int(time.time()))
+            secret = self.postman.addresses[_STRIPE].secret
+            signature = webhooks.sign(body, secret, int(time.time()))
             return json_reply({"body": body.decode(), "signature": signature, "seq": event.seq})
         with store.unit():
             found = store.select(
@@ -187,7 +196,7 @@ class Control:
 
     def _settle(self, _id: str, _asked: Json, _call: Call) -> Reply:
         happened = 0
-        while count := later.run_due(self.world, all_kinds=_LATER):
+        while count := later.run_due(self.world, all_kinds=later.SOON):
             happened += count
         return json_reply({"happened": happened})
 
@@ -201,9 +210,10 @@ class Control:
         return json_reply({"now": self.world.now()})
 
     def _webhooks(self, _id: str, asked: Json, _call: Call) -> Reply:
-        self.postman.url = asked.get("url", "")
-        self.postman.secret = asked.get("secret", self.postman.secret)
-        return json_reply({"url": self.postman.url})
+        address = self.postman.addresses[_STRIPE]
+        address.url = asked.get("url", "")
+        address.secret = asked.get("secret", address.secret)
+        return json_reply({"url": address.url})
 
     def _reset(self, _id: str, _asked: Json, _call: Call) -> Reply:
         with self.world.store.unit():
@@ -212,8 +222,6 @@ class Control:
         self.world.has_faulty_cards = False
         self.faults.reset()
         self.postman.forget()
-        self.postman.url = self.world.config.webhook_url
-        self.postman.secret = self.world.config.webhook_secret
         return json_reply({"status": "empty"})
 
 

@@ -6,13 +6,10 @@ for at least 24 hours. The same key while its first request still runs: 409.
 """
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from . import lists, objects, routes, schema
 from .cards import find as find_card
-from .faults import AFTER, BEFORE, Fault, Faults, parse
+from .faults import AFTER, BEFORE, Fault, Faults, cut_off, parse
 from .routes import Route
 from .wire import Call, Json, Reply, StripeError, decode_form, dumps
 from .world import World
@@ -27,7 +24,6 @@ class Engine:
     def __init__(self, world: World, faults: Faults) -> None:
         self.world = world
         self.faults = faults
-        self._lock = threading.Lock()
 
     def answer(self, call: Call) -> Reply:
         """Never raises: every error is an answer in Stripe's shape, or a broken connection."""
@@ -64,7 +60,12 @@ class Engine:
 
     def _serve(self, call: Call, route: Route, given: Json, fault: Fault | None) -> Reply:
         key = call.idempotency_key if call.method == "POST" else None
-        with self._claim(key):
+        if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
+            raise StripeError(
+                400, f"Idempotency keys must be 1 to {_KEY_LENGTH} characters long.",
+                kind="idempotency_error",
+            )  # fmt: skip
+        with self.world.claim(key, _in_use(key)):
             if fault is not None and fault.kind == "slow":
                 self.world.stopping.wait((fault.amount or 1_000.0) / 1_000)
             with self.world.store.unit():
@@ -73,32 +74,8 @@ class Engine:
         if call.method == "POST":
             self.world.has_news.set()
         if fault is not None and fault.kind in AFTER and reply.linger == "":
-            return self._cut_off(reply, fault)
+            return cut_off(reply, fault, self.world.config.hold_seconds)
         return reply
-
-    @contextmanager
-    def _claim(self, key: str | None) -> Iterator[None]:
-        """:raises StripeError: 409, a request with this key is still running."""
-        if key is None:
-            yield
-            return
-        if not 1 <= len(key) <= _KEY_LENGTH:
-            raise StripeError(
-                400, f"Idempotency keys must be 1 to {_KEY_LENGTH} characters long.",
-                kind="idempotency_error",
-            )  # fmt: skip
-        with self._lock:
-            if key in self.world.in_flight:
-                raise StripeError(
-                    409, "There is currently another in-progress request using this Idempotent Key"
-                    f" ({key}).", kind="idempotency_error", code="idempotency_key_in_use",
-                )  # fmt: skip
-            self.world.in_flight.add(key)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.world.in_flight.discard(key)
 
     def _saved(self, key: str, call: Call, given: Json) -> Reply | None:
         """:raises StripeError: 400, the key belongs to another request."""
@@ -207,17 +184,7 @@ class Engine:
             )  # fmt: skip
         if fault.kind == "unavailable":
             return _plain(503, "api_error", "The service is unavailable.")
-        return self._cut_off(Reply(0, b""), fault)
-
-    def _cut_off(self, reply: Reply, fault: Fault) -> Reply:
-        if fault.kind.startswith("timeout"):
-            reply.linger = "hold"
-            reply.linger_seconds = (
-                self.world.config.hold_seconds if fault.amount is None else fault.amount
-            )
-        elif fault.kind.startswith("reset"):
-            reply.linger = "reset"
-        return reply
+        return cut_off(Reply(0, b""), fault, self.world.config.hold_seconds)
 
 
 def _authenticate(call: Call) -> None:
@@ -230,6 +197,13 @@ def _authenticate(call: Call) -> None:
     if scheme.lower() != "bearer" or not key.startswith("sk_test_") or len(key) < 9:
         shown = key[:8] + "*" * 4
         raise StripeError(401, f"Invalid API Key provided: {shown}")
+
+
+def _in_use(key: str | None) -> StripeError:
+    return StripeError(
+        409, f"There is currently another in-progress request using this Idempotent Key ({key}).",
+        kind="idempotency_error", code="idempotency_key_in_use",
+    )  # fmt: skip
 
 
 def _fingerprint(call: Call, given: Json) -> str:

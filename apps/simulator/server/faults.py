@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .wire import Json, StripeError
+from .wire import Json, Reply, StripeError
 
 BEFORE = ("timeout_before", "reset_before", "unavailable", "rate_limit", "lock_timeout")
 AFTER = ("timeout_after", "reset_after", "error_after")
@@ -48,6 +48,16 @@ def parse(text: str) -> Fault:
         return Fault(kind, float(amount) if amount else None)
     except ValueError as reason:
         raise StripeError(400, f"No such fault: {text}", param="fault") from reason
+
+
+def cut_off(reply: Reply, fault: Fault, hold_seconds: float) -> Reply:
+    """What the network does instead of answering."""
+    if fault.kind.startswith("timeout"):
+        reply.linger = "hold"
+        reply.linger_seconds = hold_seconds if fault.amount is None else fault.amount
+    elif fault.kind.startswith("reset"):
+        reply.linger = "reset"
+    return reply
 
 
 @dataclass(slots=True)

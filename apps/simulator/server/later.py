@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from . import intents, payouts, refunds
+from .paypal import orders as paypal_orders
+from .paypal import payments as paypal_payments
 from .store import Record
 from .world import World
 
@@ -17,7 +19,14 @@ _WHAT: dict[str, Callable[[World, Record], None]] = {
     "refund_fails": refunds.fail,
     "payout_arrives": payouts.arrive,
     "expire": _expire,
+    "paypal_review_passes": paypal_orders.pass_review,
+    "paypal_capture_completes": paypal_payments.complete,
+    "paypal_refund_completes": paypal_payments.complete_refund,
+    "paypal_refund_fails": paypal_payments.fail_refund,
+    "paypal_expires": paypal_payments.expire,
 }
+# What waits for somebody else and may as well happen now; authorizations end in their own time.
+SOON = tuple(what for what in _WHAT if what not in ("expire", "paypal_expires"))
 _BATCH = 100
 
 

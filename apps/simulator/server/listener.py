@@ -48,9 +48,9 @@ class Listener(ThreadingTCPServer):
             time.sleep(0.01)
 
     def answer(self, call: Call) -> Reply:
-        prefix = "/_sim" if call.path.startswith("/_sim") else "/v1"
+        prefix = "/" + call.path.split("/", 2)[1]
         try:
-            return self.answers[prefix](call)
+            return self.answers.get(prefix, self.answers["/v1"])(call)
         except StripeError as error:
             return json_reply({"error": error.error}, error.status)
         except Exception:  # noqa: BLE001

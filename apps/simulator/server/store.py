@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS later (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, due_at INTEGER NOT NULL, what TEXT NOT NULL,
     object_id TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS paypal_key (
+    name TEXT PRIMARY KEY, created INTEGER NOT NULL, object TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -64,6 +67,9 @@ class Record:
     seq: int = 0
 
     def links(self) -> list[Any]:
+        """By what it is looked for: Stripe's objects name it themselves, others in `facts`."""
+        if "links" in self.facts:
+            return [self.facts["links"].get(name) for name in _LINKS]
         metadata = self.body.get("metadata") or {}
         values = {name: self.body.get(name) for name in _LINKS}
         values["payout"] = self.facts.get("payout")
@@ -187,7 +193,7 @@ class Store:
         self.write("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
     def clear(self) -> None:
-        for table in ("object", "idempotency", "delivery", "later", "setting"):
+        for table in ("object", "idempotency", "paypal_key", "delivery", "later", "setting"):
             self.write(f"DELETE FROM {table}")  # noqa: S608
 
 

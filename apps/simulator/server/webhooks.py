@@ -1,4 +1,4 @@
-"""News to the other side: signed as Stripe signs, sent again until answered, in the background."""
+"""News to the other side: signed as the company signs, sent again until answered."""
 
 import hashlib
 import hmac
@@ -9,6 +9,8 @@ import threading
 import time
 import traceback
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import later
@@ -28,10 +30,30 @@ _OVERTAKEN_SECONDS = 1.5
 _BATCH = 200
 
 _LETTER = (
-    "SELECT d.seq, d.attempts, o.body, json_extract(o.facts, '$.object')"
+    "SELECT d.seq, d.attempts, o.kind, o.body, json_extract(o.facts, '$.object')"
     " FROM delivery d JOIN object o ON o.id = d.event WHERE d.seq = ?"
 )
-_Letter = tuple[int, int, int, str]  # generation, delivery, attempts so far, event
+_Letter = tuple[int, int, int, str, str]  # generation, delivery, attempts so far, kind, event
+
+
+@dataclass(slots=True)
+class Address:
+    """Where news of one company goes, which of it, and how it is dressed there.
+
+    `secret` is what the receiver knows the sender by.
+    """
+
+    url: str
+    secret: str
+    names: tuple[str, ...]  # of events; "prefix.*", or "*" for everything
+    body_of: Callable[[Json], bytes]
+    headers: Callable[[bytes, str], dict[str, str]]
+
+    def wants(self, name: str) -> bool:
+        return any(
+            name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+            for wanted in self.names
+        )
 
 
 def body_of(event: Json) -> bytes:
@@ -44,14 +66,22 @@ def sign(body: bytes, secret: str, at: int) -> str:
     return f"t={at},v1={mac.hexdigest()}"
 
 
+def headers(body: bytes, secret: str) -> dict[str, str]:
+    return {
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "Stripe-Signature": sign(body, secret, int(time.time())),
+    }
+
+
 class Postman:
     """Delivers events, and wakes the world for what happens later by itself."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, addresses: dict[str, Address]) -> None:
+        """`addresses` by the kind under which a company's events are kept."""
         self.world = world
         self.faults = faults
-        self.url = world.config.webhook_url
-        self.secret = world.config.webhook_secret
+        self.addresses = addresses
+        self._first = {kind: (one.url, one.secret) for kind, one in addresses.items()}
         # One queue a worker, chosen by object: news of one object keeps its order unless a fault
         # or a second attempt breaks it.
         self._queues: list[queue.Queue[_Letter]] = [queue.Queue() for _ in range(_WORKERS)]
@@ -72,12 +102,16 @@ class Postman:
     def forget(self) -> None:
         """After a reset: what is still in somebody's hands belongs to an empty book."""
         self._generation += 1
+        for kind, (url, secret) in self._first.items():
+            self.addresses[kind].url, self.addresses[kind].secret = url, secret
 
     def post(self, event: Record) -> None:
         """Note the event's delivery in the open unit; without an address it stays undelivered."""
-        if not self.url or not self.world.listens_to(event.body["type"]):
+        address, name = self.addresses[event.kind], event.body.get("type", "")
+        name = name or event.body["event_type"]
+        if not address.url or not address.wants(name):
             return
-        fault = self.faults.pick("webhook", event_type=event.body["type"])
+        fault = self.faults.pick("webhook", event_type=name)
         kind, delay = (fault.kind, fault.amount) if fault else ("", None)
         due = time.time()
         if kind == "late":
@@ -102,7 +136,7 @@ class Postman:
                     while later.run_due(world):
                         pass
                     next_tick = time.monotonic() + _TICK_SECONDS
-                if self.url:
+                if any(address.url for address in self.addresses.values()):
                     self._hand_out()
             except Exception:  # noqa: BLE001
                 traceback.print_exc()  # a bug, seen; the next round still goes
@@ -123,21 +157,21 @@ class Postman:
             )
             fresh = [seq for (seq,) in due if seq not in taken]
             letters = [row for seq in fresh for row in store.rows(_LETTER, (seq,))]
-        for seq, attempts, event, about in letters:
+        for seq, attempts, kind, event, about in letters:
             with self._mutex:
                 self._taken.add(seq)
             worker = zlib.crc32(str(about).encode()) % _WORKERS
-            self._queues[worker].put((generation, seq, attempts, event))
+            self._queues[worker].put((generation, seq, attempts, kind, event))
 
     def _carry(self, waiting: "queue.Queue[_Letter]") -> None:
         line: http.client.HTTPConnection | None = None
         while not self.world.stopping.is_set():
             try:
-                generation, seq, attempts, event = waiting.get(timeout=_TICK_SECONDS)
+                generation, seq, attempts, kind, event = waiting.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 continue
             if generation == self._generation:
-                line, answer = self._send(line, body_of(json.loads(event)))
+                line, answer = self._send(line, self.addresses[kind], json.loads(event))
             if generation == self._generation and not self.world.stopping.is_set():
                 self._record(seq, attempts + 1, answer)
             with self._mutex:
@@ -146,21 +180,18 @@ class Postman:
                 self.world.has_news.set()
 
     def _send(
-        self, line: http.client.HTTPConnection | None, body: bytes
+        self, line: http.client.HTTPConnection | None, to: Address, event: Json
     ) -> tuple[http.client.HTTPConnection, str]:
         """One attempt, on a kept connection. A stale one costs an attempt, as any failure does."""
-        address = urlsplit(self.url)
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Stripe-Signature": sign(body, self.secret, int(time.time())),
-        }
+        address, body = urlsplit(to.url), to.body_of(event)
+        dressed = {"Content-Type": "application/json; charset=utf-8"}
+        dressed |= to.headers(body, to.secret)
         if line is None or (line.host, line.port) != (address.hostname, address.port):
             kinds = {"https": http.client.HTTPSConnection}
             kind = kinds.get(address.scheme, http.client.HTTPConnection)
             line = kind(address.netloc, timeout=_ANSWER_SECONDS)
         try:
-            line.request("POST", address.path or "/", body, headers)
+            line.request("POST", address.path or "/", body, dressed)
             response = line.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as reason:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,10 @@ class Config:
     webhook_secret: str = "whsec_simulator"  # noqa: S105 (a test double's default)
     webhook_events: tuple[str, ...] = NEWS
     webhook_backoff_seconds: float = 1.0
+    paypal_webhook_url: str = ""
+    paypal_webhook_id: str = ""
+    paypal_reporting_delay_seconds: int = 3 * 3600
+    paypal_most_lines: int = 10_000
     seed: int = 0
     schedule: str = ""
 
@@ -44,12 +49,29 @@ class World:
     offset: int = 0
     has_faulty_cards: bool = False  # a card that breaks calls may be in use
     in_flight: set[str] = field(default_factory=set)  # idempotency keys whose request still runs
+    mutex: threading.Lock = field(default_factory=threading.Lock)
     request: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
     on_event: Callable[[Record], None] = lambda _event: None
 
     def now(self) -> int:
         """The simulator's clock: the wall's plus the offset a test moved it by."""
         return int(time.time()) + self.offset
+
+    @contextmanager
+    def claim(self, key: str | None, busy: Exception) -> Iterator[None]:
+        """The block is the only request of this key; another one, meanwhile, hears `busy`."""
+        if key is None:
+            yield
+            return
+        with self.mutex:
+            if key in self.in_flight:
+                raise busy
+            self.in_flight.add(key)
+        try:
+            yield
+        finally:
+            with self.mutex:
+                self.in_flight.discard(key)
 
     def get(self, object_id: str, kind: str, *, param: str = "", status: int = 404) -> Record:
         """:raises StripeError: `resource_missing`."""
@@ -81,12 +103,6 @@ class World:
         due = self.now() + int(seconds) if seconds is not None else 1 << 50
         self.store.write(
             "INSERT INTO later (due_at, what, object_id) VALUES (?, ?, ?)", (due, what, object_id)
-        )
-
-    def listens_to(self, kind: str) -> bool:
-        return any(
-            kind == name or (name.endswith("*") and kind.startswith(name[:-1]))
-            for name in self.config.webhook_events
         )
 
 
