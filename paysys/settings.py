@@ -124,6 +124,20 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "") or (
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[]) or (
     [STRIPE_TEST_WEBHOOK_SECRET] if STRIPE_API_KEY == STRIPE_TEST_KEY else []
 )
+# With no client, PayPal is the simulator in test mode, where nothing of it protects anything, and
+# not offered in live mode.
+PAYPAL_TEST_CLIENT_ID, PAYPAL_TEST_CLIENT_SECRET = "simulator_client", "simulator_secret"
+PAYPAL_TEST_WEBHOOK_ID = "SIMULATORWEBHOOK1"
+PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", "")
+PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", "")
+PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", "") or "https://api-m.paypal.com"
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", "")
+if PAYSYS_MODE == "test" and not PAYPAL_CLIENT_ID:
+    PAYPAL_CLIENT_ID, PAYPAL_CLIENT_SECRET = PAYPAL_TEST_CLIENT_ID, PAYPAL_TEST_CLIENT_SECRET
+    PAYPAL_WEBHOOK_ID = PAYPAL_TEST_WEBHOOK_ID
+    PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", "") or (
+        f"http://127.0.0.1:{env.int('SIMULATOR_PORT', 8001)}/paypal"
+    )
 # Who takes a payment whose token names no provider; `instant` is for `bench payments` alone.
 PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
 

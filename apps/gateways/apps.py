@@ -12,6 +12,8 @@ class GatewaysConfig(AppConfig):
     def ready(self) -> None:
         from apps.gateways import providers
         from apps.gateways.providers.instant import Instant
+        from apps.gateways.providers.paypal import PayPal
+        from apps.gateways.providers.paypal import units as paypal_units
         from apps.gateways.providers.stripe import Stripe, units
 
         providers.register(
@@ -24,13 +26,25 @@ class GatewaysConfig(AppConfig):
             ),
             amounts=units.RULES,
         )
+        if settings.PAYPAL_CLIENT_ID:
+            providers.register(
+                "paypal",
+                partial(
+                    PayPal,
+                    client_id=settings.PAYPAL_CLIENT_ID,
+                    client_secret=settings.PAYPAL_CLIENT_SECRET,
+                    api_base=settings.PAYPAL_API_BASE,
+                    webhook_id=settings.PAYPAL_WEBHOOK_ID,
+                ),
+                amounts=paypal_units.RULES,
+            )
         if settings.PAYSYS_MODE == "test":
             providers.register("instant", Instant)
         register(check_live_settings)
 
 
 def check_live_settings(**_kwargs: object) -> list[CheckMessage]:
-    """A live deployment talks to the real Stripe, with a live key and secrets of its own."""
+    """A live deployment talks to the real providers, with live keys and secrets of its own."""
     if settings.PAYSYS_MODE != "live":
         return []
     wrong: list[CheckMessage] = []
@@ -44,4 +58,17 @@ def check_live_settings(**_kwargs: object) -> list[CheckMessage]:
         wrong.append(Error("STRIPE_WEBHOOK_SECRETS is empty or the test's", id="gateways.E003"))
     if settings.PAYSYS_PROVIDER == "instant":
         wrong.append(Error("PAYSYS_PROVIDER is the bench's pretended one", id="gateways.E004"))
+    return wrong + (_check_paypal() if settings.PAYPAL_CLIENT_ID else [])
+
+
+def _check_paypal() -> list[CheckMessage]:
+    """PayPal is offered where it has a client; then all of it is the real one's."""
+    wrong: list[CheckMessage] = []
+    of_the_test = (settings.PAYPAL_TEST_CLIENT_ID, settings.PAYPAL_TEST_CLIENT_SECRET, "")
+    if settings.PAYPAL_CLIENT_ID in of_the_test or settings.PAYPAL_CLIENT_SECRET in of_the_test:
+        wrong.append(Error("PAYPAL_CLIENT_ID or its secret is the test's", id="gateways.E005"))
+    if settings.PAYPAL_API_BASE != "https://api-m.paypal.com":
+        wrong.append(Error("PAYPAL_API_BASE is not PayPal", id="gateways.E006"))
+    if settings.PAYPAL_WEBHOOK_ID in ("", settings.PAYPAL_TEST_WEBHOOK_ID):
+        wrong.append(Error("PAYPAL_WEBHOOK_ID is missing or the test's", id="gateways.E007"))
     return wrong

@@ -12,9 +12,9 @@ import structlog
 from django.db import connection
 
 from apps.core import db, ids, queue
-from apps.core.errors import DomainError, InvalidRequest, NotFound
+from apps.core.errors import DomainError, InvalidRequest, NotFound, Unavailable
 from apps.gateways import providers
-from apps.gateways.types import BadEvent, BadSignature, ProviderEvent
+from apps.gateways.types import BadEvent, BadSignature, CannotVerify, ProviderEvent
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,13 @@ class EventTooLarge(DomainError):
     says = "The event is too large."
 
 
+class VerificationUnavailable(Unavailable):
+    """Its provider could not be asked whether it is genuine: 503, and it is sent again later."""
+
+    code = "verification_unavailable"
+    says = "The event cannot be verified now. Send it again later."
+
+
 class NoSuchProvider(NotFound):
     """A path that names no provider of ours."""
 
@@ -71,6 +78,7 @@ def receive(
     :raises SignatureInvalid: answer 400.
     :raises EventInvalid: answer 400.
     :raises EventTooLarge: answer 413.
+    :raises VerificationUnavailable: answer 503.
     :raises NoSuchProvider: answer 404.
     """
     if len(raw_body) > MAX_BYTES:
@@ -82,6 +90,9 @@ def receive(
     except BadSignature as error:
         log.warning("gateways.event_refused", provider=provider, reason=str(error))
         raise SignatureInvalid from error
+    except CannotVerify as error:
+        log.warning("gateways.event_not_verified", provider=provider, reason=str(error))
+        raise VerificationUnavailable from error
     except BadEvent as error:
         log.warning("gateways.event_unreadable", provider=provider, reason=str(error))
         raise EventInvalid from error

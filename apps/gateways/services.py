@@ -119,7 +119,7 @@ class _Journal:
         )
 
     def observe(self, *, intent: Intent, observation: Observation, now: datetime) -> None:
-        """Record what a call or a look-up told us, and learn a new object's name.
+        """Record what a call or a look-up told us, and learn the names of new objects.
 
         Transaction: the caller's.
         :raises db.GuardFailed: (when sent) the call's end is already recorded.
@@ -133,9 +133,10 @@ class _Journal:
                 *(intent.book_id, intent.op_key),
             ),
         )
-        if found and found != intent.request.get("provider_reference"):
-            provider, payment_id = intent.request["provider"], intent.request["payment_id"]
-            db.write(_NAME, (ids.new_id(), provider, found, intent.book_id, payment_id, now))
+        provider, payment_id = intent.request["provider"], intent.request["payment_id"]
+        for name in (found, *observation.result.get("also_known_as", ())):
+            if name and name != intent.request.get("provider_reference"):
+                db.write(_NAME, (ids.new_id(), provider, name, intent.book_id, payment_id, now))
 
 
 journal: Final = _Journal()

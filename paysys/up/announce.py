@@ -46,7 +46,8 @@ def table(plan: Plan, facts: Mapping[str, Any]) -> str:
         ("Web", "API", f"{plan.web_url}/v1"),
         ("Web", "API docs", f"{plan.web_url}/docs"),
         ("Web", "Console", facts["console_url"]),
-        ("Web", "Simulator", facts["simulator_url"]),
+        ("Web", "Simulator, Stripe", facts["simulator_url"]),
+        ("Web", "Simulator, PayPal", plan.paypal_url),
     ]
     data: Rows = [
         ("Data", "Folder", str(plan.data)),

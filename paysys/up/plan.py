@@ -32,12 +32,17 @@ class Plan:
         return f"http://127.0.0.1:{self.simulator_port}"
 
     @property
+    def paypal_url(self) -> str:
+        return f"{self.simulator_url}/paypal"
+
+    @property
     def logs(self) -> Path:
         return self.data / "logs"
 
     def environment(self, *, database: str, owner: str, redis: str) -> dict[str, str]:
         """What a process (or a `manage.py` command of yours) needs to join the running stack."""
         stripe_key = os.environ.get("STRIPE_API_KEY", "")
+        paypal_client = os.environ.get("PAYPAL_CLIENT_ID", "")
         return {
             "PAYSYS_MODE": "test",
             "PAYSYS_DATA": str(self.data),
@@ -46,10 +51,13 @@ class Plan:
             "REDIS_URL": redis,
             "STATIC_ROOT": str(self.data / "static"),
             "PAYSYS_PUBLIC_URL": self.web_url,
-            # Without a key of Stripe's, Stripe is the simulator.
+            # Without a key of Stripe's, Stripe is the simulator; so is PayPal without a client.
             "STRIPE_API_KEY": stripe_key,
             "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE")
             or ("" if stripe_key else self.simulator_url),
+            "PAYPAL_CLIENT_ID": paypal_client,
+            "PAYPAL_API_BASE": os.environ.get("PAYPAL_API_BASE")
+            or ("" if paypal_client else self.paypal_url),
             **{name: self.secrets[name] for name in GENERATED if name.isupper()},
         }
 

@@ -141,6 +141,7 @@ class Stack:
             *("--port", str(plan.simulator_port), "--data", str(folder / "book.sqlite3")),
             *("--webhook-url", f"{plan.web_url}/webhooks/stripe"),
             *("--webhook-secret", plan.secrets["STRIPE_WEBHOOK_SECRETS"].split(",")[0]),
+            *("--paypal-webhook-url", f"{plan.web_url}/webhooks/paypal"),
         ]
 
     def _wait_until_ready(self) -> None:

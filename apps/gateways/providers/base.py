@@ -55,6 +55,14 @@ class Provider:
     def confirm(self, request: ConfirmRequest, *, op_key: str) -> ProviderPayment:
         raise NotImplementedError
 
+    def inspect(self, request: InspectRequest) -> ProviderPayment:
+        """The payment as it is now, the customer having been asked.
+
+        Where the customer only agrees, and it takes a call of ours to authorize, that call is made
+        here, under a key of the object's own: however often this is asked, it has one effect.
+        """
+        return self.find_payment(request.provider_reference)
+
     def capture(self, request: CaptureRequest, *, op_key: str) -> ProviderPayment:
         raise NotImplementedError
 
@@ -102,7 +110,7 @@ class Provider:
             case RefundRequest():
                 return judge_refund(self.refund(request, op_key=op_key))
             case InspectRequest():
-                return judge(request, self.find_payment(request.provider_reference))
+                return judge(request, self.inspect(request))
             case InspectRefundRequest():
                 return self.find_refund(request.provider_reference)
             case CreateRequest():

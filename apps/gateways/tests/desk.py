@@ -35,14 +35,19 @@ class Side(ABC):
 
     provider: Provider
     good_token: str
-    challenged_token: str  # the issuer asks for 3-D Secure
-    challengeable_token: str  # the issuer does not ask, but can be asked to
+    challenged_token: str  # the customer is asked: 3-D Secure, an approval
+    challengeable_token: str  # the customer is not asked, but can be
     pending_refund_token: str
     declines: ClassVar[dict[str, str]]  # our code -> token
     unusable_token: str
     # (currency, our minor units, the provider's units)
-    amounts: ClassVar[tuple[tuple[str, int, int], ...]]
+    amounts: ClassVar[tuple[tuple[str, int, int | str], ...]]
     impossible_amounts: ClassVar[tuple[tuple[str, int], ...]]
+    pays_with_cards: ClassVar[bool] = True
+    # Whether a key that met an error hears it again; if not, the operation is tried again.
+    saves_errors: ClassVar[bool] = True
+    # Whether the object tells that it was declined; if not, a look-up finds that nothing was done.
+    remembers_declines: ClassVar[bool] = True
 
     @abstractmethod
     def break_next(self, operation: Operation, kind: str) -> None: ...
@@ -52,7 +57,7 @@ class Side(ABC):
         """How often the operation of this intent has happened to its payment."""
 
     @abstractmethod
-    def provider_amount(self, reference: str) -> int:
+    def provider_amount(self, reference: str) -> int | str:
         """The amount as the provider wrote it down, in its own units."""
 
     @abstractmethod
@@ -80,6 +85,7 @@ class Desk:
         self.name = side.provider.name
         self.payment_id = ids.new_id()
         self.number = 0
+        self.tokens: dict[str, str] = {}  # by the reference of what was created with them
 
     def intent(self, request: Request, *, op_key: str = "") -> Intent:
         self.number += 1
@@ -96,6 +102,8 @@ class Desk:
     def create_request(
         self, *, token: str = "", amount: int = 10_000, currency: str = "USD"
     ) -> CreateRequest:
+        """Of a payment of its own: a provider may take money for one name once."""
+        self.payment_id = ids.new_id()
         return CreateRequest(
             provider=self.name,
             payment_id=self.payment_id,
@@ -113,7 +121,7 @@ class Desk:
         }
         match operation:
             case Operation.CONFIRM:
-                return ConfirmRequest(**facts)
+                return ConfirmRequest(**facts, token=self.tokens.get(reference, ""))
             case Operation.INSPECT:
                 return InspectRequest(**facts)
             case Operation.INSPECT_REFUND:
@@ -130,7 +138,10 @@ class Desk:
         raise AssertionError(operation)
 
     def send(self, request: Request) -> Observation:
-        return services.send(self.intent(request))
+        observation = services.send(self.intent(request))
+        if isinstance(request, CreateRequest):
+            self.tokens[observation.provider_reference] = request.token
+        return observation
 
     # --- so far, so good
 

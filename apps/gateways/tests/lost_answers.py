@@ -104,20 +104,21 @@ class LostAnswers(ABC):
         assert side.effects(intent) == 1
 
     @pytest.mark.parametrize("operation", MOVING)
-    def test_an_error_that_was_saved_before_anything_was_done(self, desk, side, operation):
+    def test_an_error_before_anything_was_done(self, desk, side, operation):
         intent = desk.ready_for(operation)
         side.break_next(operation, "error_before")
 
         said = services.send(intent)
 
         assert said.outcome is Outcome.UNKNOWN
-        assert said.answered
+        assert said.answered == side.saves_errors
         assert services.look_up(intent).outcome is Outcome.ABSENT
-        # The key is spent: only a new generation can do it.
         again = services.send(replace(intent, attempts=1))
-        assert again.outcome is Outcome.ABSENT
-        assert not again.unsent
-        assert services.send(replace(intent, op_key=f"{intent.op_key}0")).outcome == "SUCCEEDED"
+        if side.saves_errors:  # the key is spent: only a new generation can do it
+            assert again.outcome is Outcome.ABSENT
+            assert not again.unsent
+            again = services.send(replace(intent, op_key=f"{intent.op_key}0"))
+        assert again.outcome is Outcome.SUCCEEDED
         assert side.effects(intent) == 1
 
     @pytest.mark.parametrize("operation", MOVING)

@@ -205,6 +205,20 @@ class TestObservation:
         )
         assert selectors.find_owner(provider="paypal", reference="pi_9") is None
 
+    def test_the_parts_of_an_object_have_the_same_owner(self):
+        intent = promise()
+        told = succeeded("pi_9")
+        told.result["also_known_as"] = ["auth_9", "cap_9"]
+
+        with db.unit():
+            journal.observe(intent=intent, observation=told, now=LATER)
+
+        owners = {
+            name: selectors.find_owner(provider="stripe", reference=name)
+            for name in ("pi_9", "auth_9", "cap_9")
+        }
+        assert set(owners.values()) == {selectors.Owner(BOOK, intent.subject_id)}
+
     def test_unknown_may_stay_unknown_and_end(self):
         run_id = ids.new_id()
         intent = promise(run_id=run_id)

@@ -158,12 +158,20 @@ LIVE = {
     "STRIPE_API_KEY": "sk_live_1",
     "STRIPE_API_BASE": "https://api.stripe.com",
     "STRIPE_WEBHOOK_SECRETS": ["whsec_1"],
+    "PAYPAL_CLIENT_ID": "AZDxjDScFpQtjWTOUtWKbyN_bDt4OgqaF4eYXlewfBP4",
+    "PAYPAL_CLIENT_SECRET": "EGnHDxD_qRPdaLdZz8iCr8N7_MzF-YHPTkjs6NKYQvQS",
+    "PAYPAL_API_BASE": "https://api-m.paypal.com",
+    "PAYPAL_WEBHOOK_ID": "1JE4291016473214C",
 }
 
 
 class TestLiveSettings:
     def test_a_proper_live_deployment_starts(self):
         with override_settings(**LIVE):
+            assert check_live_settings() == []
+
+    def test_one_without_paypal_starts_too(self):
+        with override_settings(**{**LIVE, "PAYPAL_CLIENT_ID": "", "PAYPAL_WEBHOOK_ID": ""}):
             assert check_live_settings() == []
 
     @pytest.mark.parametrize(
@@ -174,6 +182,12 @@ class TestLiveSettings:
             ("STRIPE_WEBHOOK_SECRETS", [], "gateways.E003"),
             ("STRIPE_WEBHOOK_SECRETS", ["whsec_1", "whsec_simulator"], "gateways.E003"),
             ("PAYSYS_PROVIDER", "instant", "gateways.E004"),
+            ("PAYPAL_CLIENT_ID", "simulator_client", "gateways.E005"),
+            ("PAYPAL_CLIENT_SECRET", "simulator_secret", "gateways.E005"),
+            ("PAYPAL_CLIENT_SECRET", "", "gateways.E005"),
+            ("PAYPAL_API_BASE", "https://api-m.sandbox.paypal.com", "gateways.E006"),
+            ("PAYPAL_WEBHOOK_ID", "", "gateways.E007"),
+            ("PAYPAL_WEBHOOK_ID", "SIMULATORWEBHOOK1", "gateways.E007"),
         ],
     )
     def test_anything_of_the_test_stops_a_live_one(self, setting, value, error):

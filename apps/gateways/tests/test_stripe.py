@@ -1,6 +1,5 @@
 """Stripe passes the contract of providers, and what is Stripe's alone."""
 
-import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -88,30 +87,12 @@ class StripeSide(Side):
         self.simulator.fail_refund(reference)
 
 
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class TestStripe(ProviderContract):
     provider_name = "stripe"
 
     @pytest.fixture
     def side(self, simulator):
         return StripeSide(simulator)
-
-    @pytest.fixture
-    def plain_port(self, simulator):
-        """A port that speaks HTTP and no TLS."""
-        return int(simulator.url.rsplit(":", 1)[1])
-
-
-def test_every_registered_provider_has_passed_the_contract():
-    covered = {contract.provider_name for contract in ProviderContract.__subclasses__()}
-
-    # `instant` keeps nothing and exists for a bench in test mode alone.
-    assert set(providers.names()) - {"instant"} == covered
 
 
 class TestStatement:

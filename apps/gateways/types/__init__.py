@@ -23,9 +23,11 @@ from apps.gateways.types.amounts import (
     set_amount_rules,
 )
 from apps.gateways.types.declines import Decline, decline
+from apps.gateways.types.endings import Declined, OutcomeUnknown
 from apps.gateways.types.news import (
     BadEvent,
     BadSignature,
+    CannotVerify,
     LineKind,
     ProviderEvent,
     StatementLine,
@@ -36,6 +38,7 @@ __all__ = [
     "AmountRules",
     "BadEvent",
     "BadSignature",
+    "CannotVerify",
     "CaptureMethod",
     "CaptureRequest",
     "CardFacts",
@@ -127,9 +130,14 @@ class CreateRequest(_Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmRequest(_Request):
+    """Authorize the object. `token` is the one it was created with, for a provider that is told of
+    it here; without one the customer is asked at the provider's.
+    """
+
     operation: ClassVar[Operation] = Operation.CONFIRM
 
     provider_reference: str
+    token: str = ""
     sca: StrongAuthentication = StrongAuthentication.OPTIONAL
     return_url: str = ""
 
@@ -278,7 +286,8 @@ class ProviderPayment:
 
     `capture_reference` is the id under which the captured money appears on the provider's
     statement: the reference of our posting. `capture_before` (ISO 8601, or empty) is when the
-    authorization lapses.
+    authorization lapses. `also_known_as` are the ids of its parts, under which events and statement
+    lines may speak of it.
     """
 
     provider_reference: str
@@ -294,6 +303,7 @@ class ProviderPayment:
     decline_code: str = ""
     provider_code: str = ""
     void_reason: str = ""
+    also_known_as: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return _without_nothing({**vars(self), "status": str(self.status)})
@@ -305,6 +315,7 @@ class ProviderPayment:
             **result,
             "status": PaymentStatus(result["status"]),
             "card": CardFacts(**card) if card else None,
+            "also_known_as": tuple(result.get("also_known_as", ())),
         }
         return cls(**known)
 
@@ -327,54 +338,6 @@ class ProviderRefund:
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderRefund:
         return cls(**{**result, "status": RefundStatus(result["status"])})
-
-
-# --- how a call can end otherwise ----------------------------------------------------------------
-
-
-class Declined(Exception):
-    """The provider said no, definitively: the operation had no effect and will have none.
-
-    `code` is one of `DECLINES`; `provider_code` is the provider's own word for it.
-    """
-
-    def __init__(
-        self, code: str, *, provider_code: str = "", payment: ProviderPayment | None = None
-    ) -> None:
-        self.decline = decline(code)
-        self.code = self.decline.code
-        self.provider_code = provider_code
-        self.payment = payment
-        super().__init__(f"{self.code} ({provider_code})" if provider_code else self.code)
-
-
-class OutcomeUnknown(Exception):
-    """We do not know whether the operation took effect, and must ask before doing anything else.
-
-    `unsent`: this attempt provably had no effect (nothing left this machine, or the provider
-    refused it before looking at it); it says nothing of earlier attempts.
-    `answered`: the provider's answer is complete, so nothing of this attempt is still under way.
-    `key_is_spent`: it repeats what it answered to the first request under this key, which is thus
-    over; the key can do nothing any more.
-    `alert`: only a person can mend it (a wrong key, a bug).
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        message: str = "",
-        *,
-        unsent: bool = False,
-        answered: bool = False,
-        key_is_spent: bool = False,
-        alert: bool = False,
-    ) -> None:
-        self.reason = reason
-        self.key_is_spent = key_is_spent
-        self.unsent = unsent
-        self.answered = answered
-        self.alert = alert
-        super().__init__(f"{reason}: {message}" if message else reason)
 
 
 # --- where it goes -------------------------------------------------------------------------------

@@ -12,6 +12,10 @@ class BadSignature(Exception):
     """An event that none of our secrets signed, or one signed too long ago."""
 
 
+class CannotVerify(Exception):
+    """Whether an event is genuine is for its provider to say, which could not be asked."""
+
+
 class BadEvent(Exception):
     """A signed event that cannot be read."""
 

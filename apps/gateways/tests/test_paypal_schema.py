@@ -1,0 +1,100 @@
+"""Every request that we send is one that PayPal's own descriptions allow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from apps.gateways.providers.paypal import WALLET
+from apps.gateways.tests.desk import refunded
+from apps.gateways.tests.test_paypal import AtPayPal
+from apps.gateways.types import Operation, StrongAuthentication
+from paysys.testing.paypal_specs import Specs
+
+FOLDER = settings.BASE_DIR.parent / "shared" / "data" / "specs" / "paypal"
+
+
+@pytest.fixture(scope="module")
+def specs() -> Specs:
+    try:
+        return Specs(FOLDER)
+    except FileNotFoundError:
+        pytest.skip(f"PayPal's descriptions are not beside this checkout ({FOLDER.name})")
+
+
+class TestRequests(AtPayPal):
+    @pytest.fixture
+    def sent(self, side, monkeypatch) -> list[tuple[str, str, dict[str, str], Any]]:
+        """Every request but those for tokens, as it goes to the connection."""
+        requests = []
+        exchange = side.provider._api._connections.exchange
+
+        def note(method: str, url: str, **facts: Any) -> Any:
+            if "oauth2" not in url:
+                body = facts["body"]
+                told = None if body is None else json.loads(body)
+                path = url.removeprefix(side.paypal.url)
+                requests.append((method, path, facts["headers"], told))
+            return exchange(method, url, **facts)
+
+        monkeypatch.setattr(side.provider._api._connections, "exchange", note)
+        return requests
+
+    def test_paypal_allows_every_one_of_them(self, desk, side, sent, specs):
+        reference = desk.captured()
+        refund = desk.send(desk.request(Operation.REFUND, reference, amount=1_000))
+        desk.send(desk.request(Operation.INSPECT_REFUND, refund.provider_reference))
+        desk.send(desk.request(Operation.VOID, desk.authorized()))
+        desk.authorized(token="B-5MM75364DX123456A")
+        self._approve_one(desk, side)
+        known = desk.request(Operation.CONFIRM, desk.created())
+        desk.send(replace(known, sca=StrongAuthentication.REQUIRED))
+        desk.send(replace(desk.create_request(), statement_suffix="COPPER KETTLE"))
+        self._ask_for_statements(desk, side)
+        signed = side.paypal.deliver(side.paypal.events()[0])
+        side.provider.parse_event(signed.body, signed.headers, now=datetime.now(UTC))
+
+        wrong = {
+            f"{method} {path}": found
+            for method, path, headers, body in sent
+            if (found := specs.wrong_with_request(method, path, headers, body))
+        }
+        assert wrong == {}
+        assert refunded(refund).amount_minor == 1_000
+        assert {path.split("?")[0].rpartition("/")[2] for _, path, _, _ in sent} >= {
+            "orders", "authorize", "confirm-payment-source", "capture", "void", "refund",
+            "transactions", "verify-webhook-signature",
+        }  # fmt: skip
+
+    def test_what_it_does_not_allow_would_be_seen(self, specs):
+        order = "/v2/checkout/orders"
+        unit = {"amount": {"currency_code": "USD", "value": "1,00"}, "custom": "x"}
+
+        wrong = specs.wrong_with_request(
+            "POST", order, {"PayPal-Request-Id": "x" * 109, "X": "y"}, {"purchase_units": [unit]}
+        )
+
+        told = " ".join(wrong)
+        for part in ("intent", "1,00", "unknown field custom", "unknown header X", "too long"):
+            assert part in told
+        with pytest.raises(LookupError):
+            specs.wrong_with_request("POST", "/v2/checkout/order", {}, {})
+
+    def _approve_one(self, desk, side) -> None:
+        approved = desk.created(token=WALLET)
+        confirm = desk.request(Operation.CONFIRM, approved)
+        desk.send(replace(confirm, return_url="https://shop.example/back"))
+        side.paypal.approve(approved)
+        desk.send(desk.request(Operation.INSPECT, approved))
+
+    def _ask_for_statements(self, desk, side) -> None:
+        payout = side.paypal.pay_out()[0]["id"]
+        side.simulator.advance_clock(side.paypal.reporting_delay_seconds)
+        since = datetime.now(UTC) - timedelta(days=40)
+        assert list(side.provider.statement_lines(since=since))
+        assert list(side.provider.statement_lines(payout=payout))

@@ -1,0 +1,367 @@
+"""PayPal's words and numbers in ours: errors, states, units, lines."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from paypalrestsdk.api import Api
+from paypalrestsdk.exceptions import ConnectionError as PayPalError
+
+from apps.core import money
+from apps.core.money import from_minor
+from apps.gateways.providers.connections import Interrupted, NotSent
+from apps.gateways.providers.paypal import errors, objects, statement, units
+from apps.gateways.providers.paypal.transport import NoToken
+from apps.gateways.types import (
+    AmountNotExpressible,
+    Declined,
+    LineKind,
+    OutcomeUnknown,
+    PaymentStatus,
+    RefundStatus,
+    require_expressible,
+)
+from apps.gateways.types.declines import DECLINES
+
+# developer.paypal.com/api/rest/reference/currency-codes
+_CURRENCIES = "AUD BRL CAD CNY CZK DKK EUR HKD HUF ILS JPY MYR MXN TWD NZD NOK PHP PLN GBP SGD SEK"
+SUPPORTED = [*_CURRENCIES.split(), "CHF", "THB", "USD"]
+WITHOUT_DECIMALS = {"HUF", "JPY", "TWD"}
+PAYPAL_API = Api(client_id="c", client_secret="s")
+
+
+def refusal(status: int, body: Any) -> PayPalError:
+    """What the package makes of an answer."""
+    content = body if isinstance(body, str) else json.dumps(body)
+    with pytest.raises(PayPalError) as caught:
+        PAYPAL_API.handle_response(SimpleNamespace(status_code=status, reason=""), content)
+    return caught.value
+
+
+def said(status: int, body: Any) -> Declined | OutcomeUnknown:
+    return errors.translated(refusal(status, body))
+
+
+def error(name: str, issue: str = "") -> dict[str, Any]:
+    details = [{"issue": issue, "description": "…"}] if issue else []
+    return {"name": name, "message": "…", "debug_id": "90957fca61718", "details": details}
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("status", "issue", "code"),
+        [
+            (422, "INSTRUMENT_DECLINED", "card_declined"),
+            (422, "PAYER_CANNOT_PAY", "not_permitted"),
+            (422, "PAYER_ACTION_REQUIRED", "authentication_required"),
+            (422, "TRANSACTION_REFUSED", "blocked_by_provider"),
+            (422, "TOKEN_ID_NOT_FOUND", "token_invalid"),
+            (404, "TOKEN_ID_NOT_FOUND", "token_invalid"),
+            (422, "MAX_CAPTURE_AMOUNT_EXCEEDED", "amount_not_supported"),
+            (422, "DECIMALS_NOT_SUPPORTED", "amount_not_supported"),
+            (422, "INVALID_CURRENCY_CODE", "currency_not_supported"),
+            (422, "DUPLICATE_INVOICE_ID", "duplicate"),
+            (422, "CAPTURE_FULLY_REFUNDED", "already_refunded"),
+            (422, "TRANSACTION_DISPUTED", "disputed"),
+            (422, "REFUND_FAILED_INSUFFICIENT_FUNDS", "balance_insufficient"),
+            (422, "ORDER_EXPIRED", "authorization_expired"),
+            (422, "NEW_IN_2027", "provider_rejected"),
+            (400, "INVALID_PARAMETER_VALUE", "provider_rejected"),
+        ],
+    )
+    def test_what_paypal_refuses_is_declined(self, status, issue, code):
+        outcome = said(status, error("UNPROCESSABLE_ENTITY", issue))
+
+        assert isinstance(outcome, Declined)
+        assert (outcome.code, outcome.provider_code) == (code, issue)
+
+    @pytest.mark.parametrize(
+        ("status", "body", "reason", "unsent", "answered", "alert"),
+        [
+            (401, error("AUTHENTICATION_FAILURE"), "not_authenticated", True, False, True),
+            (403, error("NOT_AUTHORIZED", "PERMISSION_DENIED"), "not_authenticated", True, False,
+             True),
+            (429, error("RATE_LIMIT_REACHED"), "rate_limited", True, False, False),
+            (429, "<html>slow down</html>", "rate_limited", True, False, False),
+            (409, error("RESOURCE_CONFLICT", "PREVIOUS_REQUEST_IN_PROGRESS"), "in_progress",
+             False, False, False),
+            (422, error("UNPROCESSABLE_ENTITY", "PREVIOUS_REQUEST_IN_PROGRESS"), "in_progress",
+             False, False, False),
+            (422, error("UNPROCESSABLE_ENTITY", "DUPLICATE_REQUEST_ID"), "key_reused",
+             False, False, True),
+            (422, error("UNPROCESSABLE_ENTITY", "AUTHORIZATION_ALREADY_CAPTURED"),
+             "unexpected_state", False, True, False),
+            (422, error("UNPROCESSABLE_ENTITY", "ORDER_NOT_APPROVED"), "unexpected_state",
+             False, True, False),
+            (404, error("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID"), "object_missing",
+             False, True, True),
+            (500, error("INTERNAL_SERVER_ERROR"), "provider_error", False, False, False),
+            (503, error("SERVICE_UNAVAILABLE"), "provider_error", False, False, False),
+            (502, "<html>gateway</html>", "provider_unavailable", False, False, False),
+            (400, "<html>not PayPal</html>", "malformed_answer", False, False, False),
+            (403, '{"message": "denied"}', "malformed_answer", False, False, False),
+            (404, "[]", "malformed_answer", False, False, False),
+            (307, "", "malformed_answer", False, False, False),
+            (418, error("TEAPOT"), "malformed_answer", False, False, False),
+        ],
+    )  # fmt: skip
+    def test_everything_else_is_unknown(self, status, body, reason, unsent, answered, alert):
+        outcome = said(status, body)
+
+        assert isinstance(outcome, OutcomeUnknown)
+        assert outcome.reason == reason
+        assert (outcome.unsent, outcome.answered, outcome.alert) == (unsent, answered, alert)
+        assert not outcome.key_is_spent, "PayPal saves no error under a key"
+
+    @pytest.mark.parametrize(
+        ("cause", "reason", "alert"),
+        [
+            (refusal(401, {"error": "invalid_client"}), "not_authenticated", True),
+            (refusal(400, {"error": "unsupported_grant_type"}), "not_authenticated", True),
+            (refusal(503, "<html></html>"), "not_sent", False),
+            (refusal(429, ""), "not_sent", False),
+            (NotSent("refused"), "not_sent", False),
+            (Interrupted("gone", timed_out=True), "not_sent", False),
+            (ValueError("not JSON"), "not_sent", False),
+        ],
+    )
+    def test_without_a_token_nothing_was_sent_whatever_became_of_the_token(
+        self, cause, reason, alert
+    ):
+        outcome = errors.translated(NoToken(cause))
+
+        assert isinstance(outcome, OutcomeUnknown)
+        assert (outcome.reason, outcome.unsent, outcome.alert) == (reason, True, alert)
+
+    def test_every_code_we_translate_to_exists(self):
+        assert set(errors._CODES.values()) <= set(DECLINES)
+
+    def test_a_state_is_no_decline(self):
+        assert not set(errors._CODES) & errors.STATE_ISSUES
+
+
+class TestUnits:
+    def test_the_table_is_all_there_is_between_paypal_and_iso_4217(self):
+        assert set(units.DECIMALS) == set(SUPPORTED)
+        for currency in SUPPORTED:
+            theirs = 0 if currency in WITHOUT_DECIMALS else 2
+            assert units.DECIMALS[currency] == theirs, currency
+            assert (money.exponent(currency) != theirs) == (currency in units.WHOLE_ONLY), currency
+
+    @pytest.mark.parametrize(
+        ("amount", "currency", "value"),
+        [
+            (1_099, "USD", "10.99"),
+            (5, "EUR", "0.05"),
+            (100, "GBP", "1.00"),
+            (500, "JPY", "500"),
+            (150_000, "HUF", "1500"),
+            (100, "TWD", "1"),
+            (10**12, "USD", "10000000000.00"),
+        ],
+    )
+    def test_amounts_are_decimal_strings_and_return_the_same(self, amount, currency, value):
+        told = units.to_paypal(amount, currency)
+
+        assert told == {"currency_code": currency, "value": value}
+        assert units.from_paypal(told) == (amount, currency)
+
+    @pytest.mark.parametrize("currency", SUPPORTED)
+    def test_there_and_back_is_the_same_amount(self, currency):
+        for amount in (100, 1_000, 123_400, 10**12):
+            assert units.minor(units.to_paypal(amount, currency)) == amount
+
+    @pytest.mark.parametrize(
+        ("amount", "currency", "code"),
+        [
+            (150, "HUF", "amount_not_supported"),
+            (1, "TWD", "amount_not_supported"),
+            (1_000, "KWD", "currency_not_supported"),
+            (1_000, "RUB", "currency_not_supported"),
+        ],
+    )
+    def test_what_paypal_cannot_express_is_refused(self, amount, currency, code):
+        with pytest.raises(Declined) as caught:
+            units.to_paypal(amount, currency)
+
+        assert caught.value.code == code
+
+    def test_whoever_may_not_see_a_provider_is_told_the_same(self):
+        for amount in (100, 150):
+            for currency in SUPPORTED:
+                asked = from_minor(amount, currency)
+                try:
+                    units.to_paypal(amount, currency)
+                except Declined:
+                    with pytest.raises(AmountNotExpressible):
+                        require_expressible(provider="paypal", amount=asked)
+                else:
+                    require_expressible(provider="paypal", amount=asked)
+
+    @pytest.mark.parametrize(
+        ("value", "currency"),
+        [("10.999", "USD"), ("1.5", "JPY"), ("1.5", "HUF"), ("ten", "USD"), ("NaN", "USD"),
+         ("Infinity", "USD"), (None, "USD"), ("1.00", "XXX")],
+    )  # fmt: skip
+    def test_what_should_not_exist_is_not_rounded_away(self, value, currency):
+        with pytest.raises(ValueError, match=currency):
+            units.from_paypal({"currency_code": currency, "value": value})
+
+
+TEN = {"currency_code": "USD", "value": "10.00"}
+LAPSES = "2026-03-30T12:00:00Z"
+
+
+def order(status: str, **payments: Any) -> dict[str, Any]:
+    unit: dict[str, Any] = {"amount": TEN, "custom_id": "pay_1"}
+    if payments:
+        unit["payments"] = payments
+    return {"id": "5O1", "status": status, "purchase_units": [unit]}
+
+
+def part(status: str, **facts: Any) -> dict[str, Any]:
+    return {"id": f"{status[:3]}1", "status": status, "amount": TEN, **facts}
+
+
+def authorized(status: str, **facts: Any) -> dict[str, Any]:
+    return part(status, expiration_time=LAPSES, **facts)
+
+
+class TestStates:
+    @pytest.mark.parametrize(
+        ("found", "status"),
+        [
+            (order("CREATED"), PaymentStatus.CREATED),
+            (order("SAVED"), PaymentStatus.CREATED),
+            (order("PAYER_ACTION_REQUIRED"), PaymentStatus.REQUIRES_ACTION),
+            (order("APPROVED"), PaymentStatus.REQUIRES_ACTION),
+            (order("VOIDED"), PaymentStatus.FAILED),
+            (order("COMPLETED", authorizations=[authorized("CREATED")]), PaymentStatus.AUTHORIZED),
+            (order("COMPLETED", authorizations=[authorized("PENDING")]), PaymentStatus.PROCESSING),
+            (order("COMPLETED", authorizations=[authorized("DENIED")]), PaymentStatus.FAILED),
+            (order("COMPLETED", authorizations=[authorized("VOIDED")]), PaymentStatus.VOIDED),
+            (order("COMPLETED", authorizations=[authorized("CAPTURED")]),
+             PaymentStatus.PROCESSING),
+            (order("COMPLETED", authorizations=[authorized("CAPTURED")],
+                   captures=[part("COMPLETED")]), PaymentStatus.CAPTURED),
+            (order("COMPLETED", authorizations=[authorized("CAPTURED")],
+                   captures=[part("REFUNDED")]), PaymentStatus.CAPTURED),
+            (order("COMPLETED", authorizations=[authorized("CAPTURED")],
+                   captures=[part("PENDING")]), PaymentStatus.PROCESSING),
+            (order("COMPLETED", authorizations=[authorized("CREATED")],
+                   captures=[part("DECLINED")]), PaymentStatus.AUTHORIZED),
+        ],
+    )  # fmt: skip
+    def test_every_state_of_an_order_has_one_of_ours(self, found, status):
+        assert objects.payment(found).status is status
+
+    @pytest.mark.parametrize(
+        "found", [order("NEW_IN_2027"), order("COMPLETED", authorizations=[authorized("NEW")])]
+    )
+    def test_a_state_that_we_do_not_know_is_not_guessed(self, found):
+        with pytest.raises(KeyError):
+            objects.payment(found)
+
+    @pytest.mark.parametrize(
+        ("ended", "reason"),
+        [
+            ("2026-03-05T12:00:00Z", "voided"),
+            ("2026-03-30T12:00:00Z", "expired"),
+            ("2026-03-30T14:00:00+02:00", "expired"),
+            (None, "voided"),
+        ],
+    )
+    def test_a_lapsed_authorization_is_told_from_a_voided_one(self, ended, reason):
+        held = authorized("VOIDED", update_time=ended)
+
+        assert objects.payment(order("COMPLETED", authorizations=[held])).void_reason == reason
+
+    def test_a_payment_is_known_by_the_names_of_its_parts(self):
+        found = objects.payment(
+            order(
+                "COMPLETED", authorizations=[authorized("CAPTURED")], captures=[part("COMPLETED")]
+            )
+        )
+
+        assert found.provider_reference == "5O1"
+        assert found.capture_reference == "COM1"
+        assert found.also_known_as == ("CAP1", "COM1")
+
+    def test_what_failed_to_go_back_is_not_counted_as_refunded(self):
+        gone, failed = part("COMPLETED"), {**part("FAILED"), "id": "F1"}
+        captured = order("COMPLETED", captures=[part("PARTIALLY_REFUNDED")], refunds=[gone, failed])
+
+        assert objects.payment(captured).amount_refunded_minor == 1_000
+
+    @pytest.mark.parametrize(
+        ("status", "ours"),
+        [("PENDING", RefundStatus.PENDING), ("COMPLETED", RefundStatus.SUCCEEDED),
+         ("FAILED", RefundStatus.FAILED), ("CANCELLED", RefundStatus.FAILED)],
+    )  # fmt: skip
+    def test_every_state_of_a_refund_has_one_of_ours(self, status, ours):
+        assert objects.refund(part(status)).status is ours
+
+    @pytest.mark.parametrize(
+        "op_key", ["0190-ab:SEND.refund:1", "0190-ab:CAPTURE~GIVE_BACK.refund:12"]
+    )
+    def test_our_name_on_a_refund_has_only_letters_that_paypal_shows(self, op_key):
+        custom = objects.custom_id("re_0123456789ABCDEFGHJKMNPQRS", op_key)
+
+        assert set(custom) <= set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.,"
+        )
+        assert objects.op_key_of(custom) == op_key
+        assert objects.op_key_of("somebody else's") == ""
+
+
+class TestLines:
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            ("T0006", LineKind.CHARGE),
+            ("T0003", LineKind.CHARGE),
+            ("T1107", LineKind.REFUND),
+            ("T1115", LineKind.REFUND_FAILURE),
+            ("T1110", LineKind.DISPUTE),
+            ("T1201", LineKind.DISPUTE),
+            ("T1106", LineKind.DISPUTE),
+            ("T1111", LineKind.DISPUTE_REVERSAL),
+            ("T1202", LineKind.DISPUTE_REVERSAL),
+            ("T0400", LineKind.PAYOUT),
+            ("T0403", LineKind.PAYOUT),
+            ("T1101", LineKind.PAYOUT_FAILURE),
+            ("T0107", LineKind.FEE),
+            ("T9999", LineKind.OTHER),
+        ],
+    )
+    def test_every_line_has_a_kind_and_an_unknown_one_is_kept(self, code, kind):
+        line = statement.line(self._line(transaction_event_code=code))
+
+        assert (line.kind, line.provider_kind) == (kind, code)
+        assert (line.gross_minor, line.fee_minor, line.net_minor) == (1_000, 84, 916)
+        assert line.occurred_at == datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def test_what_moved_nothing_is_no_line(self):
+        found = {
+            "transaction_details": [
+                {"transaction_info": self._line(transaction_status=status)} for status in "SVPD"
+            ],
+            "total_pages": 1,
+        }
+
+        assert len(statement.page(found).lines) == 2
+
+    def _line(self, **facts: Any) -> dict[str, Any]:
+        return {
+            "transaction_id": "8RX1",
+            "transaction_event_code": "T0006",
+            "transaction_initiation_date": "2026-03-01T12:00:00+0000",
+            "transaction_amount": TEN,
+            "fee_amount": {"currency_code": "USD", "value": "-0.84"},
+            "transaction_status": "S",
+            **facts,
+        }
