@@ -57,8 +57,6 @@ def disagreements(ours: dict[str, Any], simulator_url: str) -> list[str]:
     found = []
     for public_id, payment in ours.items():
         intents = theirs.get(public_id, [])
-        if not intents and payment["status"] == "FAILED":
-            continue  # refused before there was anything to cancel, as too small an amount is
         if len(intents) != 1:
             found.append(f"{public_id} is {payment['status']}; the provider has {len(intents)}")
             continue

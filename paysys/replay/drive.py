@@ -30,25 +30,36 @@ class Merchant:
     api_key: str
 
 
+# A transaction of less than the provider charges at all.
+TOO_SMALL = "amount_too_small"
+
+
 @dataclass
 class Report:
-    """What came of the payments. `posted` maps each payment's public id to its merchant."""
+    """What came of the payments. `posted` maps each payment's public id to its merchant.
+
+    `refused` counts the transactions that no provider charges, of which nothing was written.
+    """
 
     seconds: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     posted: dict[str, Merchant] = field(default_factory=dict)
+    refused: int = 0
     problems: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, merchant: Merchant, transaction: Transaction, answer: Answer) -> None:
-        payment = answer.body.get("error", {}).get("payment") or answer.body
-        code = answer.body.get("error", {}).get("decline_code", "")
+        error = answer.body.get("error", {})
+        payment = error.get("payment") or answer.body
+        code = error.get("decline_code") or error.get("code", "")
         outcome = f"{answer.status} {payment.get('status', 'no payment')}"
         with self.lock:
             self.seconds.append(answer.seconds)
             self.outcomes[f"{outcome} {code}".strip()] += 1
             if "id" in payment:
                 self.posted[payment["id"]] = merchant
+            elif error.get("code") == TOO_SMALL:
+                self.refused += 1
             elif len(self.problems) < MAX_PROBLEMS:
                 self.problems.append(f"transaction {transaction.id}: {answer.status} {answer.body}")
 

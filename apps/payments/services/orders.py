@@ -16,6 +16,7 @@ from apps.core import ids
 from apps.core.errors import Conflict, NotFound
 from apps.core.money import Money, from_minor, to_minor
 from apps.core.types import Actor
+from apps.gateways.types import require_chargeable, require_expressible
 from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.services import quotes
@@ -105,9 +106,13 @@ def create_payment(
     :raises MethodDetached: the saved method cannot be charged any more.
     :raises WalletFrozen, WalletClosed, CurrencyMismatch: a wallet cannot pay or take this.
     :raises InsufficientFunds: (when sent) the wallet has less than its part.
+    :raises AmountTooSmall, AmountNotExpressible: the provider does not charge the card's part.
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
     paid = Tenders(wallet=held) if held else tenders_of(book_id=book_id, order=order)
+    if paid.card:
+        part = order.amount - paid.wallet.amount if paid.wallet else order.amount
+        require_chargeable(provider=paid.card.provider, amount=part)
     quote = _quote(book_id, payment_id, order, actor, now)
     credit_currency = quote.to_currency if quote else order.amount.currency.code
     destination, to_wallet_id = _destination(book_id, order, credit_currency)
@@ -258,6 +263,7 @@ def order_capture(
     if wanted.amount > payment.amount_authorized:
         remaining = to_minor(payment.money(payment.amount_authorized))
         raise CaptureTooLarge("More than was authorized.", param="amount", remaining=remaining)
+    _require_expressible(payment, wanted.amount - payment.wallet_part_of(wanted.amount))
     payment.capture_requested_amount = wanted.amount
     records.save_payment(payment, event="payment.capture_requested", actor=actor, now=now)
     _nudge(payment, now)
@@ -327,6 +333,7 @@ def create_refund(
         remaining = to_minor(left)
         raise RefundTooLarge("More than is left.", param="amount", remaining=remaining)
     to_card, to_wallet_id = _refund_parts(payment, wanted, order)
+    _require_expressible(payment, to_card)
     taken = fees.borne_by(payment, wanted)
     refund = Refund(
         id=refund_id,
@@ -378,6 +385,12 @@ def _nudge(payment: Payment, now: datetime) -> None:
     run = selectors.find_charge_run(payment)
     if run is not None:
         sagas.resume(run_id=run.id, now=now, is_ringing=False)
+
+
+def _require_expressible(payment: Payment, card_part: Decimal) -> None:
+    """:raises AmountNotExpressible: the provider has no way to say this amount."""
+    if card_part:
+        require_expressible(provider=payment.provider, amount=payment.money(card_part))
 
 
 def _wanted(payment: Payment, amount_minor: int | None, everything: Money) -> Money:

@@ -93,15 +93,20 @@ class TestAPaymentThatIsTakenAtOnce:
         assert merchant.balance("merchant:pending", currency) == net
         assert truth.violations() == {}
 
-    def test_of_an_amount_that_the_provider_cannot_express_fails_and_takes_nothing(
-        self, merchant: Merchant, simulator: Simulator
+    @pytest.mark.parametrize(
+        ("amount", "currency", "code"),
+        [(12_345, "KWD", "amount_not_expressible"), (49, "USD", "amount_too_small")],
+    )
+    def test_of_an_amount_that_the_provider_does_not_charge_is_refused_before_anybody_is_asked(
+        self, merchant: Merchant, simulator: Simulator, amount: int, currency: str, code: str
     ) -> None:
-        answer = merchant.pay(12_345, currency="KWD")
+        before = truth.counts()
 
-        assert answer.status_code == 402
-        assert answer.json()["error"]["decline_code"] == "amount_not_supported"
+        answer = merchant.pay(amount, currency=currency)
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
         assert simulator.book() == []
-        assert truth.violations() == {}
+        assert truth.counts() == before
 
 
 class TestADeclinedCard:

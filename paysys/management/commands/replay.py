@@ -105,6 +105,7 @@ class Command(BaseCommand):
         latency = figures["latency_ms"]
         write("  latency   " + "   ".join(f"{name} {ms:,.0f} ms" for name, ms in latency.items()))
         write(f"  agreeing with the provider, one by one   {figures['agreeing']:,}")
+        write(f"  refused, less than the provider charges  {figures['refused']:,}")
         write(f"  still under way                          {figures['unresolved']:,}")
         write(f"  check_books                              {_yes(figures['books_clean'])}")
         for problem in problems:
@@ -132,6 +133,7 @@ def _figures(report: Report, seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "per_second": len(ordered) / seconds if seconds else 0.0,
         "outcomes": dict(report.outcomes),
+        "refused": report.refused,
         "latency_ms": {
             name: ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
             for name, share in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
