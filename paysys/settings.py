@@ -124,6 +124,11 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "") or (
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[]) or (
     [STRIPE_TEST_WEBHOOK_SECRET] if STRIPE_API_KEY == STRIPE_TEST_KEY else []
 )
+# Our own account there, whose bank accounts are paid to.
+STRIPE_TEST_ACCOUNT = "acct_simulator"
+STRIPE_ACCOUNT = env.str("STRIPE_ACCOUNT", "") or (
+    STRIPE_TEST_ACCOUNT if STRIPE_API_KEY == STRIPE_TEST_KEY else ""
+)
 # With no client, PayPal is the simulator in test mode, where nothing of it protects anything, and
 # not offered in live mode.
 PAYPAL_TEST_CLIENT_ID, PAYPAL_TEST_CLIENT_SECRET = "simulator_client", "simulator_secret"

@@ -22,6 +22,7 @@ class GatewaysConfig(AppConfig):
                 Stripe,
                 api_key=settings.STRIPE_API_KEY,
                 api_base=settings.STRIPE_API_BASE,
+                account=settings.STRIPE_ACCOUNT,
                 webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
             ),
             amounts=units.RULES,
@@ -56,6 +57,10 @@ def check_live_settings(**_kwargs: object) -> list[CheckMessage]:
         settings.STRIPE_TEST_WEBHOOK_SECRET in settings.STRIPE_WEBHOOK_SECRETS
     ):
         wrong.append(Error("STRIPE_WEBHOOK_SECRETS is empty or the test's", id="gateways.E003"))
+    if not settings.STRIPE_ACCOUNT.startswith("acct_") or (
+        settings.STRIPE_ACCOUNT == settings.STRIPE_TEST_ACCOUNT
+    ):
+        wrong.append(Error("STRIPE_ACCOUNT, from which is paid out, is empty", id="gateways.E008"))
     if settings.PAYSYS_PROVIDER == "instant":
         wrong.append(Error("PAYSYS_PROVIDER is the bench's pretended one", id="gateways.E004"))
     return wrong + (_check_paypal() if settings.PAYPAL_CLIENT_ID else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,17 +20,20 @@ from django.conf import settings
 from apps.core import db, ids
 from apps.gateways import providers, selectors
 from apps.gateways.types import (
+    AddBankRequest,
+    Answer,
     Declined,
     Operation,
     OutcomeUnknown,
     ProviderPayment,
     ProviderRefund,
+    Request,
     Route,
     thaw,
 )
+from apps.merchants import selectors as merchants
+from apps.merchants.types import BankDetails
 from apps.sagas.definition import Call, Intent, Observation, Outcome
-
-Answer = ProviderPayment | ProviderRefund | None
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +158,9 @@ def send(intent: Intent) -> Observation:
 
     def ask() -> Answer:
         try:
-            return provider.send(request, op_key=intent.op_key)
+            return provider.send(
+                request, op_key=intent.op_key, details=_bank_details(intent, request)
+            )
         except OutcomeUnknown as error:
             if not error.key_is_spent:
                 raise
@@ -162,7 +168,23 @@ def send(intent: Intent) -> Observation:
                 request, op_key=intent.op_key, provider_reference=intent.provider_reference
             )
 
-    return _observed(intent, "send", ask)
+    observation = _observed(intent, "send", ask)
+    if isinstance(request, AddBankRequest):  # whatever they said may repeat what they were told
+        return replace(observation, message="")
+    return observation
+
+
+def _bank_details(intent: Intent, request: Request) -> BankDetails | None:
+    """The account in the clear, for the one request that carries it, and for no longer.
+
+    :raises Declined: it was removed meanwhile.
+    """
+    if not isinstance(request, AddBankRequest):
+        return None
+    details = merchants.find_bank_details(book_id=intent.book_id, id=request.bank_account_id)
+    if details is None:
+        raise Declined("bank_account_removed")
+    return details
 
 
 def look_up(intent: Intent) -> Observation:
@@ -255,6 +277,9 @@ def horizon_seconds(intent: Intent) -> float:
 TIMEOUT_SECONDS: Final = 23.0
 
 
+_INSPECTIONS: Final = (Operation.INSPECT, Operation.INSPECT_REFUND, Operation.INSPECT_PAYOUT)
+
+
 def _call(operation: Operation) -> Call:
     return Call(
         str(operation),
@@ -262,7 +287,7 @@ def _call(operation: Operation) -> Call:
         look_up=look_up,
         horizon_seconds=horizon_seconds,
         timeout_seconds=TIMEOUT_SECONDS,
-        is_inspection=operation in (Operation.INSPECT, Operation.INSPECT_REFUND),
+        is_inspection=operation in _INSPECTIONS,
     )
 
 
@@ -275,6 +300,9 @@ CAPTURE: Final = _call(Operation.CAPTURE)
 VOID: Final = _call(Operation.VOID)
 REFUND: Final = _call(Operation.REFUND)
 INSPECT_REFUND: Final = _call(Operation.INSPECT_REFUND)
+ADD_BANK: Final = _call(Operation.ADD_BANK)
+PAY_OUT: Final = _call(Operation.PAY_OUT)
+INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
 
 
 def choose_provider(*, token_provider: str = "") -> Route:

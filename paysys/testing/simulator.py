@@ -111,6 +111,15 @@ class Simulator:
         made: list[dict[str, Any]] = self._json("POST", "payouts", everything=everything)["payouts"]
         return made
 
+    def payouts_for(self, payout_id: str) -> list[dict[str, Any]]:
+        """What was ordered for a payout of ours (metadata `paysys_payout`): one is "once"."""
+        made: list[dict[str, Any]] = self._json("GET", f"payouts?payout={payout_id}")["payouts"]
+        return made
+
+    def end_payout(self, payout_id: str, result: str) -> dict[str, Any]:
+        """What the bank does with one that was ordered: `pay`, `fail`, or `return` once paid."""
+        return self._json("POST", f"payouts/{payout_id}?result={result}")
+
     def dispute(self, charge_id: str, reason: str = "fraudulent") -> dict[str, Any]:
         return self._json("POST", f"disputes/{charge_id}?reason={reason}")
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import ClassVar
 
+from apps.gateways.providers.paying_out import PaysOut, ToBank
 from apps.gateways.types import (
+    Answer,
     CaptureRequest,
     ConfirmRequest,
     CreateRequest,
@@ -29,11 +31,12 @@ from apps.gateways.types import (
     StatementLine,
     VoidRequest,
 )
+from apps.merchants.types import BankDetails
 
 LIVE = (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION)
 
 
-class Provider:
+class Provider(PaysOut):
     """One provider. One instance serves all threads of a process.
 
     It implements the operations that its `capabilities` name, and no others. `horizon_seconds` says
@@ -102,10 +105,15 @@ class Provider:
 
     # --- the same for every provider --------------------------------------------------------------
 
-    def send(self, request: Request, *, op_key: str) -> ProviderPayment | ProviderRefund | None:
-        """Make the call and read its answer. None: no effect, which only `inspect` can say."""
+    def send(self, request: Request, *, op_key: str, details: BankDetails | None = None) -> Answer:
+        """Make the call and read its answer. None: no effect, which only `inspect` can say.
+
+        `details` goes with an `AddBankRequest`, and with no other.
+        """
         if request.operation not in self.capabilities:
             raise Declined("operation_not_supported")
+        if isinstance(request, ToBank):
+            return self.send_to_bank(request, op_key=op_key, details=details)
         match request:
             case RefundRequest():
                 return judge_refund(self.refund(request, op_key=op_key))
@@ -113,6 +121,15 @@ class Provider:
                 return judge(request, self.inspect(request))
             case InspectRefundRequest():
                 return self.find_refund(request.provider_reference)
+            case _:
+                return self._operate(request, op_key)
+
+    def _operate(
+        self,
+        request: CreateRequest | ConfirmRequest | CaptureRequest | VoidRequest,
+        op_key: str,
+    ) -> ProviderPayment:
+        match request:
             case CreateRequest():
                 answer = self.create(request, op_key=op_key)
             case ConfirmRequest():
@@ -126,14 +143,16 @@ class Provider:
             raise OutcomeUnknown("contradiction", f"yes, and yet {answer.status}", answered=True)
         return done
 
-    def look_up(
-        self, request: Request, *, op_key: str, provider_reference: str
-    ) -> ProviderPayment | ProviderRefund | None:
+    def look_up(self, request: Request, *, op_key: str, provider_reference: str) -> Answer:
         """What became of a call, asked by the ids we hold; sends nothing that changes anything.
 
         None: it has had no effect. Of a `create` whose answer was lost no id is known: an object
         that moves no money counts as no effect, and the same `op_key` finds it again.
         """
+        if isinstance(request, ToBank):
+            return self.look_up_to_bank(
+                request, op_key=op_key, provider_reference=provider_reference
+            )
         if isinstance(request, InspectRefundRequest):
             return self.find_refund(request.provider_reference)
         if isinstance(request, RefundRequest):

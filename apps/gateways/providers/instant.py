@@ -15,19 +15,26 @@ from typing_extensions import override
 
 from apps.gateways.providers.base import Provider
 from apps.gateways.types import (
+    AddBankRequest,
+    Answer,
     CaptureRequest,
     CardFacts,
     ConfirmRequest,
     CreateRequest,
     Operation,
     PaymentStatus,
+    PayOutRequest,
+    PayoutStatus,
+    ProviderBank,
     ProviderPayment,
+    ProviderPayout,
     ProviderRefund,
     RefundRequest,
     RefundStatus,
     Request,
     VoidRequest,
 )
+from apps.merchants.types import BankDetails
 
 _CARD = CardFacts(brand="visa", last4="4242", exp_month=12, exp_year=2099, funding="credit")
 
@@ -39,6 +46,7 @@ class Instant(Provider):
     capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation) - {
         Operation.INSPECT,
         Operation.INSPECT_REFUND,
+        Operation.INSPECT_PAYOUT,
     }
     # Its answer follows from the request and the key, whenever it is asked.
     horizon_seconds: ClassVar[Mapping[Operation, float]] = dict.fromkeys(Operation, math.inf)
@@ -74,9 +82,23 @@ class Instant(Provider):
         )
 
     @override
-    def look_up(
-        self, request: Request, *, op_key: str, provider_reference: str
-    ) -> ProviderPayment | ProviderRefund | None:
+    def add_bank(
+        self, request: AddBankRequest, details: BankDetails, *, op_key: str
+    ) -> ProviderBank:
+        return ProviderBank(provider_reference=f"inb_{_short(op_key)}")
+
+    @override
+    def pay_out(self, request: PayOutRequest, *, op_key: str) -> ProviderPayout:
+        return ProviderPayout(
+            provider_reference=f"inp_{_short(op_key)}",
+            status=PayoutStatus.PAID,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            op_key=op_key,
+        )
+
+    @override
+    def look_up(self, request: Request, *, op_key: str, provider_reference: str) -> Answer:
         return None
 
 

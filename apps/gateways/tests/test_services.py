@@ -162,6 +162,7 @@ LIVE = {
     "PAYPAL_CLIENT_SECRET": "EGnHDxD_qRPdaLdZz8iCr8N7_MzF-YHPTkjs6NKYQvQS",
     "PAYPAL_API_BASE": "https://api-m.paypal.com",
     "PAYPAL_WEBHOOK_ID": "1JE4291016473214C",
+    "STRIPE_ACCOUNT": "acct_1",
 }
 
 
@@ -188,6 +189,8 @@ class TestLiveSettings:
             ("PAYPAL_API_BASE", "https://api-m.sandbox.paypal.com", "gateways.E006"),
             ("PAYPAL_WEBHOOK_ID", "", "gateways.E007"),
             ("PAYPAL_WEBHOOK_ID", "SIMULATORWEBHOOK1", "gateways.E007"),
+            ("STRIPE_ACCOUNT", "", "gateways.E008"),
+            ("STRIPE_ACCOUNT", "acct_simulator", "gateways.E008"),
         ],
     )
     def test_anything_of_the_test_stops_a_live_one(self, setting, value, error):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 from uuid import UUID
 
 from apps.gateways.types.amounts import (
@@ -32,10 +32,21 @@ from apps.gateways.types.news import (
     ProviderEvent,
     StatementLine,
 )
+from apps.gateways.types.operations import BaseRequest, Operation
+from apps.gateways.types.payouts import (
+    AddBankRequest,
+    InspectPayoutRequest,
+    PayOutRequest,
+    PayoutStatus,
+    ProviderBank,
+    ProviderPayout,
+)
 
 __all__ = [
+    "AddBankRequest",
     "AmountNotExpressible",
     "AmountRules",
+    "Answer",
     "BadEvent",
     "BadSignature",
     "CannotVerify",
@@ -47,14 +58,19 @@ __all__ = [
     "CreateRequest",
     "Decline",
     "Declined",
+    "InspectPayoutRequest",
     "InspectRefundRequest",
     "InspectRequest",
     "LineKind",
     "Operation",
     "OutcomeUnknown",
+    "PayOutRequest",
     "PaymentStatus",
+    "PayoutStatus",
+    "ProviderBank",
     "ProviderEvent",
     "ProviderPayment",
+    "ProviderPayout",
     "ProviderRefund",
     "RefundRequest",
     "RefundStatus",
@@ -74,16 +90,6 @@ __all__ = [
 ]
 
 
-class Operation(StrEnum):
-    CREATE = "create"  # the provider's object, which moves no money
-    CONFIRM = "confirm"  # authorizes it
-    INSPECT = "inspect"  # asks what became of it while the customer was away; changes nothing
-    CAPTURE = "capture"
-    VOID = "void"
-    REFUND = "refund"
-    INSPECT_REFUND = "inspect_refund"  # asks how a refund stands; changes nothing
-
-
 class CaptureMethod(StrEnum):
     AUTOMATIC = "automatic"
     MANUAL = "manual"
@@ -100,17 +106,7 @@ class StrongAuthentication(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Request:
-    """`payment_id` is the payment whose one slot for an open call this takes, also in a refund."""
-
-    provider: str
-    payment_id: UUID
-
-    operation: ClassVar[Operation]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreateRequest(_Request):
+class CreateRequest(BaseRequest):
     """Make the provider's object. `payment_public_id` is written into it: our name on their side.
 
     Our sagas authorize first and capture by a call of its own, so `MANUAL` is what they use for
@@ -129,7 +125,7 @@ class CreateRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmRequest(_Request):
+class ConfirmRequest(BaseRequest):
     """Authorize the object. `token` is the one it was created with, for a provider that is told of
     it here; without one the customer is asked at the provider's.
     """
@@ -143,14 +139,14 @@ class ConfirmRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectRequest(_Request):
+class InspectRequest(BaseRequest):
     operation: ClassVar[Operation] = Operation.INSPECT
 
     provider_reference: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectRefundRequest(_Request):
+class InspectRefundRequest(BaseRequest):
     """Ask how a refund stands that was pending, or of which there is news."""
 
     operation: ClassVar[Operation] = Operation.INSPECT_REFUND
@@ -159,7 +155,7 @@ class InspectRefundRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureRequest(_Request):
+class CaptureRequest(BaseRequest):
     """Take the money, once; what is left of the authorization is released."""
 
     operation: ClassVar[Operation] = Operation.CAPTURE
@@ -170,7 +166,7 @@ class CaptureRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoidRequest(_Request):
+class VoidRequest(BaseRequest):
     operation: ClassVar[Operation] = Operation.VOID
 
     provider_reference: str
@@ -178,7 +174,7 @@ class VoidRequest(_Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundRequest(_Request):
+class RefundRequest(BaseRequest):
     """Give back a part of a captured payment. `provider_reference` is the payment's."""
 
     operation: ClassVar[Operation] = Operation.REFUND
@@ -198,22 +194,15 @@ Request = (
     | VoidRequest
     | RefundRequest
     | InspectRefundRequest
+    | AddBankRequest
+    | PayOutRequest
+    | InspectPayoutRequest
 )
 
-_REQUESTS: dict[str, type[Request]] = {
-    kind.operation: kind
-    for kind in (
-        CreateRequest,
-        ConfirmRequest,
-        InspectRequest,
-        CaptureRequest,
-        VoidRequest,
-        RefundRequest,
-        InspectRefundRequest,
-    )
-}
+_REQUESTS: dict[str, type[Request]] = {kind.operation: kind for kind in get_args(Request)}
 _READ: dict[str, Any] = {
     "payment_id": UUID,
+    "bank_account_id": UUID,
     "capture_method": CaptureMethod,
     "sca": StrongAuthentication,
 }
@@ -222,9 +211,9 @@ _READ: dict[str, Any] = {
 def freeze(request: Request) -> dict[str, Any]:
     """The request as JSON for the intent: `thaw(freeze(request)) == request`."""
     frozen = {"operation": str(request.operation), **vars(request)}
-    frozen["payment_id"] = str(request.payment_id)
     return {
-        name: str(value) if isinstance(value, StrEnum) else value for name, value in frozen.items()
+        name: str(value) if isinstance(value, StrEnum | UUID) else value
+        for name, value in frozen.items()
     }
 
 
@@ -338,6 +327,10 @@ class ProviderRefund:
     @classmethod
     def from_json(cls, result: dict[str, Any]) -> ProviderRefund:
         return cls(**{**result, "status": RefundStatus(result["status"])})
+
+
+# What a call or a look-up finds; None: it has had no effect.
+Answer = ProviderPayment | ProviderRefund | ProviderBank | ProviderPayout | None
 
 
 # --- where it goes -------------------------------------------------------------------------------

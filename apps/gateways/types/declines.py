@@ -25,6 +25,7 @@ _LATER = "try_again_later"
 _AUTHENTICATE = "ask_to_authenticate"
 _CONTACT_BANK = "ask_to_contact_the_bank"
 _CONTACT_US = "contact_support"
+_CHECK_BANK = "check_the_bank_account"
 
 _TABLE = (
     Decline("card_declined", "The card was declined.", _CONTACT_BANK),
@@ -95,6 +96,11 @@ _TABLE = (
         "balance_insufficient", "The balance is too low.", _LATER, retryable=True, issuers=False
     ),
     Decline("refund_failed", "The refund failed.", _CONTACT_US),
+    Decline("payout_failed", "The bank did not take the money.", _CHECK_BANK, issuers=False),
+    Decline(
+        "bank_account_invalid", "The bank account cannot be paid to.", _CHECK_BANK, issuers=False
+    ),
+    Decline("bank_account_removed", "The bank account was removed.", _CHECK_BANK, issuers=False),
 )
 
 DECLINES: dict[str, Decline] = {row.code: row for row in _TABLE}

@@ -55,6 +55,8 @@ class StatementLine:
     """One line of the provider's account with us, signed from our side: `net = gross - fee`.
 
     `source_reference` is what the line is about: the capture, refund, dispute or payout.
+    `is_ordered`: it is about a payout that somebody ordered, and not the provider's own of a night,
+    which pays lines out.
     """
 
     provider: str
@@ -72,3 +74,4 @@ class StatementLine:
     payment_public_id: str = ""
     payout_reference: str = ""
     is_available: bool = False
+    is_ordered: bool = False

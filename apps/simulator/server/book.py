@@ -86,3 +86,14 @@ def effects(world: World, asked: Json) -> Json:
         "refund_ids": [refund.id for refund in refunds],
         "amount_refunded": sum(refund.body["amount"] for refund in paid_back),
     }
+
+
+def payouts(world: World, asked: Json) -> list[Json]:
+    """The payouts ordered under one name of ours, or one op_key: one is "once"."""
+    name = "paysys_payout" if asked.get("payout") else "op_key"
+    value = asked.get("payout") or asked.get("op_key", "")
+    with world.store.unit():
+        found = world.store.select(
+            "payout", f"json_extract(body, '$.metadata.{name}') = ?", (value,)
+        )
+    return [payout.body for payout in found]

@@ -11,6 +11,8 @@
 | `POST /_sim/refunds/{re}?result=succeed` (or `fail`) | the bank's answer to a refund |
 | `POST /_sim/disputes/{ch}?reason=fraudulent` | the cardholder disputes |
 | `POST /_sim/payouts {"everything": true}` | pay out what is available (or all) |
+| `POST /_sim/payouts/{po}?result=pay` (or `fail`, `return`) | the bank's answer to a payout |
+| `GET /_sim/payouts?payout=po_…` (or `op_key=…`) | what was ordered under our name |
 | `POST /_sim/settle` | everything that would happen later happens now |
 | `POST /_sim/clock {"advance": SECONDS}` | move the simulator's clock |
 | `GET /_sim/events?after=SEQ&type=…`, `GET /_sim/events/{evt}` | events; one, signed |
@@ -56,6 +58,7 @@ class Control:
             ("POST", "refunds"): self._refund,
             ("POST", "disputes"): self._dispute,
             ("POST", "payouts"): self._pay_out,
+            ("GET", "payouts"): self._ordered,
             ("POST", "settle"): self._settle,
             ("POST", "clock"): self._clock,
             ("GET", "events"): self._events,
@@ -189,7 +192,15 @@ class Control:
             body = disputes.open_dispute(self.world, charge, asked.get("reason", "fraudulent"))
         return json_reply(body)
 
-    def _pay_out(self, _id: str, asked: Json, _call: Call) -> Reply:
+    def _ordered(self, _id: str, asked: Json, _call: Call) -> Reply:
+        return json_reply({"payouts": book.payouts(self.world, asked)})
+
+    def _pay_out(self, payout_id: str, asked: Json, _call: Call) -> Reply:
+        if payout_id:
+            with self.world.store.unit():
+                payout = self.world.get(payout_id, "payout")
+                payouts.end(self.world, payout, asked.get("result", "pay"))
+            return json_reply(payout.body)
         with self.world.store.unit():
             made = payouts.pay_out(self.world, everything=is_yes(asked.get("everything")))
         return json_reply({"payouts": made})

@@ -18,6 +18,7 @@ _WHAT: dict[str, Callable[[World, Record], None]] = {
     "refund_succeeds": refunds.succeed,
     "refund_fails": refunds.fail,
     "payout_arrives": payouts.arrive,
+    "payout_fails": payouts.fail,
     "expire": _expire,
     "paypal_review_passes": paypal_orders.pass_review,
     "paypal_capture_completes": paypal_payments.complete,

@@ -9,7 +9,7 @@ from .world import World, shown
 _COMPARE = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _LIMIT = 100
 _LINKED = ("payment_intent", "charge", "customer", "source", "type", "payout")
-_IN_BODY = ("currency", "status")
+_IN_BODY = ("currency", "status", "destination")
 
 
 def page(world: World, call: Call, kind: str) -> Json:

@@ -20,7 +20,7 @@ _METADATA_KEYS, _NAME_LENGTH, _VALUE_LENGTH = 50, 40, 500
 KINDS = {
     "pi": "payment_intent", "ch": "charge", "re": "refund", "pm": "payment_method",
     "txn": "balance_transaction", "po": "payout", "evt": "event", "du": "dispute",
-    "cus": "customer",
+    "cus": "customer", "ba": "bank_account",
 }  # fmt: skip
 
 

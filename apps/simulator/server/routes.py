@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import disputes, intents, lists, methods, payouts, refunds, singles
+from . import banks, disputes, intents, lists, methods, payouts, refunds, singles
 from .schema import params_of
 from .wire import Call, Json
 from .world import World
@@ -48,6 +48,9 @@ _TABLE = (
     ("GET", "balance_transactions", "id", "retrieve_line", "balance_transaction_retrieve",
      singles.balance_transaction),
     ("GET", "balance", "", "balance", "balance_retrieve", payouts.balance),
+    ("POST", "accounts", "external_accounts", "add_bank", "account_external_account_create",
+     banks.create),
+    ("POST", "payouts", "", "pay_out", "payout_create", payouts.create),
     ("GET", "payouts", "", "list_payouts", "payout_list", "payout"),
     ("GET", "payouts", "id", "retrieve_payout", "payout_retrieve", payouts.retrieve),
     ("GET", "events", "", "list_events", "event_list", "event"),

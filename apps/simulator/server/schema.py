@@ -24,6 +24,7 @@ class Shape:
 
     def __init__(self, hint: Any) -> None:
         self.fields: type | None = None
+        self.kinds: dict[str, type] = {}  # of several objects, by what `object` says
         self.item: Any = None
         self.is_map = False
         self.is_any = False
@@ -43,7 +44,7 @@ class Shape:
         elif origin in (dict, Mapping) or _is_untyped(hint):
             self.is_map = True
         elif hasattr(hint, "__required_keys__"):  # a TypedDict of `typing_extensions`
-            self.fields = hint
+            self._read_fields(hint)
         elif hint in (int, float, bool, str):
             self.scalars.add(hint)
             self.is_open = self.is_open or hint is str
@@ -52,6 +53,11 @@ class Shape:
                 self._read(choice)
         elif hint is not type(None):
             self.is_any = True
+
+    def _read_fields(self, hint: Any) -> None:
+        self.fields = hint
+        if "object" in hint.__annotations__:
+            self.kinds |= dict.fromkeys(_fields(hint)["object"][0].words, hint)
 
 
 def _is_untyped(hint: Any) -> bool:
@@ -114,8 +120,9 @@ def _value(shape: Shape, value: Any, path: list[str]) -> Any:
     if shape.is_any:
         return value
     if isinstance(value, dict):
-        if shape.fields is not None:
-            return _object(shape.fields, value, path)
+        fields = shape.kinds.get(str(value.get("object"))) or shape.fields
+        if fields is not None:
+            return _object(fields, value, path)
         if shape.item is not None and all(key.isdecimal() for key in value):
             inner = Shape(shape.item)
             ordered = sorted(value.items(), key=lambda pair: int(pair[0]))

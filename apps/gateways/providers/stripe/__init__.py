@@ -8,18 +8,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import stripe
 from stripe.params import (
+    AccountExternalAccountCreateParams,
+    AccountExternalAccountCreateParamsBankAccount,
     BalanceTransactionListParams,
     PaymentIntentCancelParams,
     PaymentIntentCaptureParams,
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
+    PayoutCreateParams,
     RefundCreateParams,
 )
 
@@ -28,14 +31,18 @@ from apps.gateways.providers.stripe import errors, events, objects
 from apps.gateways.providers.stripe.transport import Transport
 from apps.gateways.providers.stripe.units import to_stripe
 from apps.gateways.types import (
+    AddBankRequest,
     CaptureRequest,
     ConfirmRequest,
     CreateRequest,
     Declined,
     Operation,
     OutcomeUnknown,
+    PayOutRequest,
+    ProviderBank,
     ProviderEvent,
     ProviderPayment,
+    ProviderPayout,
     ProviderRefund,
     RefundRequest,
     Request,
@@ -43,6 +50,7 @@ from apps.gateways.types import (
     StrongAuthentication,
     VoidRequest,
 )
+from apps.merchants.types import BankDetails
 
 # What Stripe's answers look like is decided here, not by the account's default.
 API_VERSION: Final = "2026-10-28.endive"
@@ -51,11 +59,15 @@ READ_SECONDS: Final = 20.0
 # Stripe prunes keys after 24 hours.
 HORIZON_SECONDS: Final = 20 * 3600.0
 PAGE_SIZE: Final = 100
-# Refunds of one payment, lines of one payout: beyond this somebody has to look.
+# Refunds of one payment, payouts to one account: beyond this somebody has to look.
 MAX_REFUNDS: Final = 1_000
+MAX_PAYOUTS: Final = 1_000
+# Their clock and ours need not agree about when a payout was ordered.
+CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 _INTENTS: Final = "/v1/payment_intents"
 _REFUNDS: Final = "/v1/refunds"
+_PAYOUTS: Final = "/v1/payouts"
 _EXPAND: Final = ["latest_charge"]
 
 # Off for the whole process: latencies and an installation id are nobody's business.
@@ -79,10 +91,12 @@ class Stripe(Provider):
         *,
         api_key: str,
         api_base: str,
+        account: str = "",
         webhook_secrets: Sequence[str] = (),
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
+        self._account = account
         self._webhook_secrets = tuple(webhook_secrets)
         self._client = stripe.StripeClient(
             api_key,
@@ -151,6 +165,42 @@ class Stripe(Provider):
         with _asking():
             return objects.refund(self._ask("post", _REFUNDS, params, op_key))
 
+    def add_bank(
+        self, request: AddBankRequest, details: BankDetails, *, op_key: str
+    ) -> ProviderBank:
+        bank: AccountExternalAccountCreateParamsBankAccount = {
+            "object": "bank_account",
+            "account_holder_name": details.holder,
+            "account_number": details.number,
+            "country": details.country,
+            "currency": details.currency.lower(),
+        }
+        if details.routing_number:
+            bank["routing_number"] = details.routing_number
+        params: AccountExternalAccountCreateParams = {
+            "external_account": bank,
+            "metadata": {
+                objects.META_BANK: request.bank_account_public_id,
+                objects.META_OP_KEY: op_key,
+            },
+        }
+        path = f"/v1/accounts/{quote(self._account, safe='')}/external_accounts"
+        with _asking():
+            return ProviderBank(provider_reference=self._ask("post", path, params, op_key)["id"])
+
+    def pay_out(self, request: PayOutRequest, *, op_key: str) -> ProviderPayout:
+        params: PayoutCreateParams = {
+            "amount": to_stripe(request.amount_minor, request.currency),
+            "currency": request.currency.lower(),
+            "destination": request.destination,
+            "metadata": {
+                objects.META_PAYOUT: request.payout_public_id,
+                objects.META_OP_KEY: op_key,
+            },
+        }
+        with _asking():
+            return objects.payout(self._ask("post", _PAYOUTS, params, op_key))
+
     # --- questions --------------------------------------------------------------------------------
 
     def find_payment(self, reference: str) -> ProviderPayment:
@@ -173,6 +223,28 @@ class Stripe(Provider):
             ]
         if len(found) > MAX_REFUNDS:
             raise OutcomeUnknown("too_many_refunds", payment_reference, alert=True)
+        return iter(found)
+
+    def find_payout(self, reference: str) -> ProviderPayout:
+        with _asking():
+            return objects.payout(self._ask("get", f"{_PAYOUTS}/{quote(reference, safe='')}", {}))
+
+    def find_payouts(self, request: PayOutRequest) -> Iterator[ProviderPayout]:
+        since = datetime.fromisoformat(request.ordered_at) - CLOCKS_DIFFER
+        with _asking():
+            page = self._client.v1.payouts.list(
+                {
+                    "destination": request.destination,
+                    "created": {"gte": int(since.timestamp())},
+                    "limit": PAGE_SIZE,
+                }
+            )
+            found = [
+                objects.payout(payout.to_dict())
+                for payout in islice(page.auto_paging_iter(), MAX_PAYOUTS + 1)
+            ]
+        if len(found) > MAX_PAYOUTS:
+            raise OutcomeUnknown("too_many_payouts", request.destination, alert=True)
         return iter(found)
 
     def statement_lines(

@@ -75,6 +75,18 @@ _CODES: Final = {
     "token_already_used": "token_invalid",
     "token_in_use": "token_invalid",
     "invalid_card_type": "card_not_supported",
+    "account_number_invalid": "bank_account_invalid",
+    "routing_number_invalid": "bank_account_invalid",
+    "bank_account_declined": "bank_account_invalid",
+    "bank_account_exists": "bank_account_invalid",
+    "bank_account_restricted": "bank_account_invalid",
+    "bank_account_unusable": "bank_account_invalid",
+    "bank_account_unverified": "bank_account_invalid",
+    "account_closed": "bank_account_invalid",
+    "no_account": "bank_account_invalid",
+    "payouts_not_allowed": "provider_rejected",
+    "payouts_limit_exceeded": "limit_exceeded",
+    "instant_payouts_unsupported": "provider_rejected",
 }
 # "Not in this state": what state it is in says whether an earlier attempt of ours did it.
 STATE_CODES: Final = frozenset(
@@ -86,6 +98,7 @@ STATE_CODES: Final = frozenset(
 )
 _DEFINITIVE_TYPES: Final = ("card_error", "invalid_request_error")
 _METHOD_PARAMS: Final = ("payment_method", "payment_method_data", "card", "source", "token")
+_BANK_PARAMS: Final = ("destination", "external_account")
 
 
 def unified_code(error: Mapping[str, Any]) -> str:
@@ -133,6 +146,8 @@ def _refused(error: stripe.StripeError, body: Mapping[str, Any]) -> Declined | O
     if code == "resource_missing":
         if param.split("[")[0] in _METHOD_PARAMS:
             return Declined("token_invalid", provider_code=code)
+        if param.split("[")[0] in _BANK_PARAMS:
+            return Declined("bank_account_invalid", provider_code=code)
         # An object that we know is not there: another account's key, not an answer to believe.
         return OutcomeUnknown("object_missing", _says(error), answered=True, alert=True)
     return _declined(body)

@@ -14,7 +14,9 @@ from apps.gateways.types import (
     CardFacts,
     LineKind,
     PaymentStatus,
+    PayoutStatus,
     ProviderPayment,
+    ProviderPayout,
     ProviderRefund,
     RefundStatus,
     StatementLine,
@@ -25,6 +27,8 @@ PROVIDER: Final = "stripe"
 # Metadata that we write into Stripe's objects: our name on their side.
 META_PAYMENT: Final = "paysys_payment"
 META_REFUND: Final = "paysys_refund"
+META_BANK: Final = "paysys_bank"
+META_PAYOUT: Final = "paysys_payout"
 META_OP_KEY: Final = "op_key"
 
 _PAYMENT_STATUS: Final = {
@@ -42,6 +46,13 @@ _REFUND_STATUS: Final = {
     "succeeded": RefundStatus.SUCCEEDED,
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
+}
+_PAYOUT_STATUS: Final = {
+    "pending": PayoutStatus.PENDING,
+    "in_transit": PayoutStatus.IN_TRANSIT,
+    "paid": PayoutStatus.PAID,
+    "failed": PayoutStatus.FAILED,
+    "canceled": PayoutStatus.FAILED,
 }
 _LAPSED: Final = frozenset({"automatic", "expired"})
 _LINE_KIND: Final = {
@@ -104,6 +115,23 @@ def refund(found: Mapping[str, Any]) -> ProviderRefund:
     )
 
 
+def payout(found: Mapping[str, Any]) -> ProviderPayout:
+    """A Payout."""
+    currency = found["currency"].upper()
+    status = _PAYOUT_STATUS[found["status"]]
+    arrives = found.get("arrival_date")
+    word = "" if status is not PayoutStatus.FAILED else found["status"]
+    return ProviderPayout(
+        provider_reference=found["id"],
+        status=status,
+        amount_minor=from_stripe(found["amount"], currency),
+        currency=currency,
+        op_key=(found.get("metadata") or {}).get(META_OP_KEY, ""),
+        expected_on=datetime.fromtimestamp(arrives, UTC).date().isoformat() if arrives else "",
+        provider_code=found.get("failure_code") or word,
+    )
+
+
 def line(found: Mapping[str, Any], payout: str = "") -> StatementLine:
     """A BalanceTransaction, its `source` expanded or not."""
     currency = found["currency"].upper()
@@ -130,6 +158,7 @@ def line(found: Mapping[str, Any], payout: str = "") -> StatementLine:
         payment_public_id=(source.get("metadata") or {}).get(META_PAYMENT, ""),
         payout_reference=payout,
         is_available=found.get("status") == "available",
+        is_ordered=source.get("automatic") is False,
     )
 
 
