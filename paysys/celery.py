@@ -50,6 +50,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("ledger.checkpoint_busy", every(seconds=3600)),
     Job("ledger.checkpoint_all", daily(at="02:30")),
     Job("payments.sweep_events", every(seconds=10)),
+    Job("wallets.expire_holds", every(seconds=60)),
     Job("idempotency.expire", every(seconds=3600)),
     Job("payments.settle", daily(at="01:30")),
     Job("payments.revalue", daily(at="03:00")),

@@ -34,10 +34,11 @@ from apps.core.fields import (
     StrictSerializer,
     TextField,
 )
-from apps.core.pagination import paginate, query_of
+from apps.core.pagination import CURSORS, currency_of, moment_of, paginate, query_of, turn_of
 from apps.core.parsing import StrictJSONParser, loads
 
 __all__ = [
+    "CURSORS",
     "AmountField",
     "ApiView",
     "CurrencyField",
@@ -45,15 +46,18 @@ __all__ = [
     "StrictJSONParser",
     "StrictSerializer",
     "TextField",
+    "currency_of",
     "error_body",
     "error_headers",
     "exception_handler",
     "json_error",
     "loads",
+    "moment_of",
     "paginate",
     "query_of",
     "refusal",
     "request_id_of",
+    "turn_of",
     "validated",
 ]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core import ids
+from apps.core import ids, money
 from apps.core.errors import InvalidRequest
 
 DEFAULT_LIMIT = 10
@@ -38,6 +39,29 @@ def query_of(request: Request, allowed: Collection[str]) -> dict[str, str]:
     return values
 
 
+class Turn(NamedTuple):
+    """Which page is asked for: so many, older than this id, or newer than that one."""
+
+    limit: int
+    after: UUID | None
+    before: UUID | None
+
+
+def turn_of(query: Mapping[str, str], prefix: str | Sequence[str]) -> Turn:
+    """The page that a query asks for: `limit`, and one of `starting_after`, `ending_before`.
+
+    :raises InvalidRequest: a limit out of range, a cursor that is no id of this list, both cursors.
+    """
+    prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+    limit = _limit(query.get("limit"))
+    after, before = (_cursor(query, name, prefixes) for name in CURSORS[1:])
+    if after is not None and before is not None:
+        raise InvalidRequest(
+            "Give starting_after or ending_before, not both.", param="ending_before"
+        )
+    return Turn(limit, after, before)
+
+
 def paginate(
     queryset: QuerySet[Any],
     request: Request,
@@ -46,23 +70,18 @@ def paginate(
     url: str,
     prefix: str | Sequence[str],
     filters: Collection[str] = (),
+    prepare: Callable[[list[Any]], None] | None = None,
 ) -> Response:
     """One page of `queryset` as the request's query asks for it; one database query.
 
     `limit` 1 to 100 (10), and one of `starting_after` (the older neighbors of that id) and
     `ending_before` (the newer ones). `prefix` is the prefix, or the prefixes, of the ids in this
-    list; `filters` names the further query parameters that the caller has read.
+    list; `filters` names the further query parameters that the caller has read. `prepare` sees the
+    page's rows before they are rendered, to read at once what each of them needs.
 
     :raises InvalidRequest: an unknown parameter, a limit out of range, a cursor that is no id.
     """
-    query = query_of(request, (*CURSORS, *filters))
-    limit = _limit(query.get("limit"))
-    prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
-    after, before = (_cursor(query, name, prefixes) for name in CURSORS[1:])
-    if after is not None and before is not None:
-        raise InvalidRequest(
-            "Give starting_after or ending_before, not both.", param="ending_before"
-        )
+    limit, after, before = turn_of(query_of(request, (*CURSORS, *filters)), prefix)
     if before is not None:
         rows = list(queryset.filter(id__gt=before).order_by("id")[: limit + 1])
         page = rows[:limit][::-1]
@@ -70,6 +89,8 @@ def paginate(
         older = queryset if after is None else queryset.filter(id__lt=after)
         rows = list(older.order_by("-id")[: limit + 1])
         page = rows[:limit]
+    if prepare is not None:
+        prepare(page)
     return Response(
         {
             "object": "list",
@@ -78,6 +99,34 @@ def paginate(
             "url": url,
         }
     )
+
+
+def moment_of(name: str, text: str, *, is_end: bool = False) -> datetime:
+    """A day (its beginning, or its end), or a time with its zone, as UTC.
+
+    :raises InvalidRequest: neither.
+    """
+    try:
+        if len(text) == len("2026-01-31"):
+            day = date.fromisoformat(text) + timedelta(days=int(is_end))
+            return datetime.combine(day, time(), tzinfo=UTC)
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            raise ValueError("a time of nowhere")
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        wanted = "a date or an ISO 8601 time with its zone"
+        raise InvalidRequest(f"{name}: {wanted}.", param=name) from None
+
+
+def currency_of(text: str) -> str:
+    """The currency that a list is filtered by.
+
+    :raises InvalidRequest: not the code of one that one can be paid in.
+    """
+    if not money.is_currency(text):
+        raise InvalidRequest("currency: an ISO 4217 code in capitals.", param="currency")
+    return text
 
 
 def _limit(text: str | None) -> int:
@@ -89,7 +138,7 @@ def _limit(text: str | None) -> int:
     raise InvalidRequest(f"limit: an integer from 1 to {MAX_LIMIT}.", param="limit")
 
 
-def _cursor(query: dict[str, str], name: str, prefixes: tuple[str, ...]) -> UUID | None:
+def _cursor(query: Mapping[str, str], name: str, prefixes: tuple[str, ...]) -> UUID | None:
     if name not in query:
         return None
     try:

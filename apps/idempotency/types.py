@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from apps.core import clock
@@ -39,6 +40,21 @@ class Finality(IntEnum):
 Render = Callable[[Any, bool], tuple[int, Mapping[str, Any], bool | Finality]]
 
 API_SCOPE = "api"
+
+# The header in the API's description: of calls that move money, and of all others.
+REQUIRED_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="A value of your own, a new one for each operation; repeats get the same answer.",
+)
+OPTIONAL_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Optional here: a repeat with the same key gets the first answer.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ SCOPES = frozenset(
         "payment_methods:write",
         "transfers:read",
         "transfers:write",
+        "wallets:read",
+        "wallets:write",
         "events:read",
         "quotes:read",
         "quotes:write",

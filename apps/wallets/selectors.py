@@ -1,16 +1,44 @@
-"""Reading customers and their payment methods."""
+"""Reading customers, their payment methods, their wallets and the holds on them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.core.errors import NotFound
-from apps.core.types import Invariant
+from apps.core.money import Money
+from apps.ledger import chart
+from apps.ledger import selectors as ledger
+from apps.ledger.types import History
+from apps.wallets.invariants import INVARIANTS
 from apps.wallets.models import Customer, Hold, PaymentMethod, Wallet
-from apps.wallets.types import MethodKind, StoredMethod
+from apps.wallets.types import HoldStatus, MethodKind, Part, StoredMethod, WalletBalance
+
+__all__ = [
+    "INVARIANTS",
+    "balance_at",
+    "balances_of",
+    "find_customer",
+    "find_method_of_customer",
+    "find_payment_method",
+    "find_token",
+    "find_wallet",
+    "get_customer",
+    "get_hold",
+    "get_method_row",
+    "get_payment_method",
+    "get_wallet",
+    "history",
+    "list_customers",
+    "list_due_holds",
+    "list_holds",
+    "list_payment_methods",
+    "list_wallets",
+]
 
 
 def get_customer(*, book_id: UUID, id: UUID) -> Customer:  # noqa: A002
@@ -101,6 +129,14 @@ def get_method_row(*, book_id: UUID, id: UUID) -> PaymentMethod:  # noqa: A002
     return method
 
 
+def list_payment_methods(
+    *, book_id: UUID, customer_id: UUID | None = None
+) -> QuerySet[PaymentMethod]:
+    """A merchant's payment methods, or those of one customer."""
+    methods = PaymentMethod.objects.filter(book_id=book_id)
+    return methods if customer_id is None else methods.filter(customer_id=customer_id)
+
+
 def get_wallet(*, book_id: UUID, id: UUID) -> Wallet:  # noqa: A002
     """One wallet.
 
@@ -112,10 +148,82 @@ def get_wallet(*, book_id: UUID, id: UUID) -> Wallet:  # noqa: A002
     return wallet
 
 
-def get_hold(*, book_id: UUID, wallet_id: UUID, id: UUID) -> Hold:  # noqa: A002
-    """One hold of this wallet's.
+def find_wallet(*, book_id: UUID, customer_id: UUID, currency: str) -> Wallet | None:
+    """The customer's wallet in this currency, whatever its state, or None."""
+    wallets = list_wallets(book_id=book_id, customer_id=customer_id, currency=currency)
+    return wallets.first()
 
-    :raises NotFound: the wallet has no such hold, or is another merchant's.
+
+def list_wallets(
+    *, book_id: UUID, customer_id: UUID | None = None, currency: str | None = None
+) -> QuerySet[Wallet]:
+    """A merchant's wallets, those of one customer, those of one currency."""
+    wallets = Wallet.objects.filter(book_id=book_id)
+    if customer_id is not None:
+        wallets = wallets.filter(customer_id=customer_id)
+    return wallets if currency is None else wallets.filter(currency=currency)
+
+
+def balances_of(
+    *, book_id: UUID, wallets: Sequence[Wallet], at: datetime | None = None
+) -> dict[UUID, WalletBalance]:
+    """What each of these wallets holds now, or held at a past moment; all in one snapshot.
+
+    :raises NotSettled: `at` is too recent.
+    """
+    accounts = [(_code(wallet, part), wallet.currency) for wallet in wallets for part in Part]
+    found = iter(ledger.balances(book_id=book_id, accounts=accounts, at=at))
+    return {wallet.id: WalletBalance(*(next(found) for _ in Part)) for wallet in wallets}
+
+
+def balance_at(*, wallet: Wallet, at: datetime | None = None) -> WalletBalance:
+    """What a wallet holds now, or held at a past moment; before it was opened, nothing.
+
+    :raises NotSettled: `at` is too recent.
+    """
+    if at is not None and at < wallet.created_at:
+        nothing = Money(0, wallet.currency)
+        return WalletBalance(nothing, nothing)
+    return balances_of(book_id=wallet.book_id, wallets=[wallet], at=at)[wallet.id]
+
+
+def history(
+    *,
+    wallet: Wallet,
+    part: Part = Part.AVAILABLE,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    older_than: UUID | None = None,
+    newer_than: UUID | None = None,
+    limit: int,
+) -> History:
+    """A page of what happened to one part of a wallet's money, newest first.
+
+    Bounds, cursors and cost: `ledger.selectors.history`.
+
+    :raises UnknownLine: the cursor is no line of this wallet's.
+    """
+    return ledger.history(
+        book_id=wallet.book_id,
+        codes=[_code(wallet, part)],
+        currency=wallet.currency,
+        since=since,
+        until=until,
+        older_than=older_than,
+        newer_than=newer_than,
+        limit=limit,
+    )
+
+
+def _code(wallet: Wallet, part: Part) -> str:
+    build = chart.wallet_available if part is Part.AVAILABLE else chart.wallet_held
+    return build(wallet.id)
+
+
+def get_hold(*, book_id: UUID, wallet_id: UUID, id: UUID) -> Hold:  # noqa: A002
+    """One hold of a wallet's.
+
+    :raises NotFound: no such hold on this wallet.
     """
     hold = Hold.objects.filter(book_id=book_id, wallet_id=wallet_id, id=id).first()
     if hold is None:
@@ -123,41 +231,19 @@ def get_hold(*, book_id: UUID, wallet_id: UUID, id: UUID) -> Hold:  # noqa: A002
     return hold
 
 
-def list_payment_methods(
-    *, book_id: UUID, customer_id: UUID | None = None
-) -> QuerySet[PaymentMethod]:
-    """A merchant's payment methods, or those of one customer."""
-    methods = PaymentMethod.objects.filter(book_id=book_id)
-    return methods if customer_id is None else methods.filter(customer_id=customer_id)
+def list_holds(
+    *, book_id: UUID, wallet_id: UUID, status: HoldStatus | None = None
+) -> QuerySet[Hold]:
+    """The holds of a wallet, in every state or in one."""
+    holds = Hold.objects.filter(book_id=book_id, wallet_id=wallet_id)
+    return holds if status is None else holds.filter(status=status)
 
 
-INVARIANTS = (
-    Invariant(
-        name="payment_method_has_token",
-        sql="""
-            SELECT m.id FROM wallets_payment_method m
-            LEFT JOIN wallets_customer c ON c.id = m.customer_id
-            WHERE c.erased_at IS NULL AND NOT EXISTS (
-                SELECT FROM wallets_payment_method_token t WHERE t.payment_method_id = m.id)""",
-        says="Every payment method has a provider's token, unless its customer was erased.",
-    ),
-    Invariant(
-        name="erased_customer_has_no_token",
-        sql="""
-            SELECT c.id FROM wallets_customer c
-            JOIN wallets_payment_method m ON m.customer_id = c.id
-            JOIN wallets_payment_method_token t ON t.payment_method_id = m.id
-            WHERE c.erased_at IS NOT NULL""",
-        says="Nothing of an erased customer can be charged.",
-    ),
-    Invariant(
-        name="payment_method_stays_in_its_book",
-        sql="""
-            SELECT m.id FROM wallets_payment_method m
-            LEFT JOIN wallets_customer c ON c.id = m.customer_id
-            JOIN wallets_payment_method_token t ON t.payment_method_id = m.id
-            WHERE c.book_id <> m.book_id OR t.book_id <> m.book_id
-                OR t.customer_id IS DISTINCT FROM m.customer_id""",
-        says="A payment method, its customer and its tokens are of one book.",
-    ),
-)
+def list_due_holds(*, now: datetime, after: Hold | None, limit: int) -> list[Hold]:
+    """Stand-alone holds whose time is over, of every book, oldest due first, beyond `after`."""
+    due = Hold.objects.filter(status=HoldStatus.OPEN, expires_at__lte=now)
+    if after is not None:
+        due = due.filter(
+            Q(expires_at__gt=after.expires_at) | Q(expires_at=after.expires_at, id__gt=after.id)
+        )
+    return list(due.order_by("expires_at", "id")[:limit])

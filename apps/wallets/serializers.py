@@ -1,16 +1,20 @@
-"""What a merchant may send about customers and payment methods, and what it looks like here."""
+"""What a merchant may send about customers and what is theirs, and what it looks like here."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.core import cards, ids
-from apps.core.api import MetadataField, StrictSerializer, TextField
-from apps.wallets.models import Customer, PaymentMethod
-from apps.wallets.types import MethodKind
+from apps.core.api import AmountField, CurrencyField, MetadataField, StrictSerializer, TextField
+from apps.core.money import Money, to_minor
+from apps.ledger.types import History, StatementLine
+from apps.wallets.models import Customer, Hold, PaymentMethod, Wallet
+from apps.wallets.services import LONGEST_SECONDS
+from apps.wallets.types import HoldStatus, MethodKind, WalletBalance, WalletStatus
 
 
 class NewCustomer(StrictSerializer):
@@ -36,6 +40,25 @@ class NewPaymentMethod(StrictSerializer):
         # An underscore makes a word of `pm_4242…`, where the parser's filter does not look.
         cards.refuse_in_texts(token.replace("_", " "))
         return token
+
+
+class NewWallet(StrictSerializer):
+    customer = TextField()
+    currency = CurrencyField()
+    metadata = MetadataField()
+
+
+class NewHold(StrictSerializer):
+    amount = AmountField()
+    currency = CurrencyField(required=False)
+    expires_in = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_SECONDS, help_text="seconds; 7 days"
+    )
+    metadata = MetadataField()
+
+
+class Nothing(StrictSerializer):
+    """Nothing to say: the body is empty."""
 
 
 # --- answers, and their schema --------------------------------------------------------------------
@@ -84,6 +107,90 @@ class PaymentMethodList(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class WalletShape(serializers.Serializer[Any]):
+    """A wallet: what a customer keeps with the merchant in one currency. Amounts in minor units."""
+
+    id = serializers.CharField(help_text="wallet_…")
+    object = serializers.ChoiceField(choices=["wallet"])
+    customer = serializers.CharField(help_text="cus_…")
+    currency = serializers.CharField()
+    status = serializers.ChoiceField(choices=[status.value for status in WalletStatus])
+    available = serializers.IntegerField(help_text="what can be spent")
+    held = serializers.IntegerField(help_text="what open holds have set aside")
+    metadata = serializers.DictField(child=serializers.CharField())
+    closed_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class WalletList(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = WalletShape(many=True)  # type: ignore[assignment]
+    has_more = serializers.BooleanField()
+    url = serializers.CharField()
+
+
+class WalletBalanceShape(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["balance"])
+    wallet = serializers.CharField(help_text="wallet_…")
+    currency = serializers.CharField()
+    available = serializers.IntegerField()
+    held = serializers.IntegerField()
+    at = serializers.DateTimeField()
+
+
+class WalletLineShape(serializers.Serializer[Any]):
+    """What one booked transaction did to a wallet's money."""
+
+    id = serializers.CharField(help_text="txn_…")
+    kind = serializers.CharField()
+    description = serializers.CharField()
+    reference = serializers.CharField(help_text="unique among the merchant's transactions")
+    amount = serializers.IntegerField(help_text="signed: positive came in, negative went out")
+    balance = serializers.IntegerField(help_text="after this line")
+    payment = serializers.CharField(allow_null=True, help_text="pay_…")
+    refund = serializers.CharField(allow_null=True, help_text="re_…")
+    hold = serializers.CharField(allow_null=True, help_text="hold_…")
+    transfer = serializers.CharField(allow_null=True, help_text="tr_…")
+    payout = serializers.CharField(allow_null=True, help_text="po_…")
+    occurred_at = serializers.DateTimeField(help_text="when it happened")
+    created_at = serializers.DateTimeField(help_text="when it was recorded, which is the order")
+
+
+class WalletHistory(serializers.Serializer[Any]):
+    """A page of lines, newest first: opening + their amounts = closing."""
+
+    object = serializers.ChoiceField(choices=["list"])
+    opening = serializers.IntegerField()
+    closing = serializers.IntegerField()
+    data = WalletLineShape(many=True)  # type: ignore[assignment]
+    has_more = serializers.BooleanField()
+    url = serializers.CharField()
+
+
+class HoldShape(serializers.Serializer[Any]):
+    """Money of a wallet set aside. Amounts in minor units."""
+
+    id = serializers.CharField(help_text="hold_…")
+    object = serializers.ChoiceField(choices=["hold"])
+    wallet = serializers.CharField(help_text="wallet_…")
+    status = serializers.ChoiceField(choices=[status.value for status in HoldStatus])
+    amount = serializers.IntegerField()
+    captured = serializers.IntegerField(help_text="what of it was taken; the rest went back")
+    currency = serializers.CharField()
+    payment = serializers.CharField(allow_null=True, help_text="pay_…: the payment that owns it")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="null for a payment's")
+    metadata = serializers.DictField(child=serializers.CharField())
+    ended_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class HoldList(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = HoldShape(many=True)  # type: ignore[assignment]
+    has_more = serializers.BooleanField()
+    url = serializers.CharField()
+
+
 def render_customer(customer: Customer) -> dict[str, Any]:
     """The customer as the API shows it; times are ISO 8601 in UTC."""
     return {
@@ -112,6 +219,91 @@ def render_payment_method(method: PaymentMethod) -> dict[str, Any]:
         "country": method.country,
         "fingerprint": method.fingerprint,
         "created_at": _time(method.created_at),
+    }
+
+
+def render_wallet(wallet: Wallet, balance: WalletBalance) -> dict[str, Any]:
+    """The wallet as the API shows it, with what it holds."""
+    return {
+        "id": ids.encode("wallet", wallet.id),
+        "object": "wallet",
+        "customer": ids.encode("cus", wallet.customer_id),
+        "currency": wallet.currency,
+        "status": wallet.status,
+        "available": to_minor(balance.available),
+        "held": to_minor(balance.held),
+        "metadata": wallet.metadata,
+        "closed_at": _time(wallet.closed_at),
+        "created_at": _time(wallet.created_at),
+    }
+
+
+def render_balance(wallet: Wallet, balance: WalletBalance, at: datetime) -> dict[str, Any]:
+    """What a wallet held at a moment."""
+    return {
+        "object": "balance",
+        "wallet": ids.encode("wallet", wallet.id),
+        "currency": wallet.currency,
+        "available": to_minor(balance.available),
+        "held": to_minor(balance.held),
+        "at": _time(at),
+    }
+
+
+def render_hold(hold: Hold) -> dict[str, Any]:
+    """The hold as the API shows it."""
+    return {
+        "id": ids.encode("hold", hold.id),
+        "object": "hold",
+        "wallet": ids.encode("wallet", hold.wallet_id),
+        "status": hold.status,
+        "amount": to_minor(Money(hold.amount, hold.currency)),
+        "captured": to_minor(Money(hold.captured, hold.currency)),
+        "currency": hold.currency,
+        "payment": ids.encode("pay", hold.payment_id) if hold.payment_id else None,
+        "expires_at": _time(hold.expires_at),
+        "metadata": hold.metadata,
+        "ended_at": _time(hold.ended_at),
+        "created_at": _time(hold.created_at),
+    }
+
+
+# What a posting's reference may name, by the prefix of its id.
+_NAMED = {"pay": "payment", "re": "refund", "hold": "hold", "tr": "transfer", "po": "payout"}
+_ID = re.compile(rf"\b({'|'.join(_NAMED)})_[0-9a-z]{{{ids.LENGTH}}}\b")
+
+
+def render_line(line: StatementLine) -> dict[str, Any]:
+    """A line of a wallet's history, with whatever object its reference names."""
+    named = {_NAMED[match[1]]: match[0] for match in _ID.finditer(line.reference)}
+    return {
+        "id": ids.encode("txn", line.place.transaction_id),
+        "kind": line.kind,
+        "description": describe(line),
+        "reference": line.reference,
+        "amount": to_minor(line.amount),
+        "balance": to_minor(line.balance),
+        **{name: named.get(name) for name in _NAMED.values()},
+        "occurred_at": _time(line.occurred_at),
+        "created_at": _time(line.place.created_at),
+    }
+
+
+def describe(line: StatementLine) -> str:
+    """The line's kind as a person says it: what is undone says so."""
+    words = line.kind.replace("_", " ").capitalize()
+    return f"{words}, undone" if line.reference.startswith("undo:") else words
+
+
+def render_history(page: History, url: str) -> dict[str, Any]:
+    """A page of a wallet's history."""
+    return {
+        "object": "list",
+        "opening": to_minor(page.opening),
+        "closing": to_minor(page.closing),
+        "data": [render_line(line) for line in page.lines],
+        "has_more": page.more,
+        "url": url,
     }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from apps.core import ids
+from apps.core.money import Money
 
 
 class MethodKind(StrEnum):
@@ -28,6 +30,20 @@ class HoldStatus(StrEnum):
     CAPTURED = "CAPTURED"
     RELEASED = "RELEASED"
     EXPIRED = "EXPIRED"
+
+
+class Part(StrEnum):
+    """The two accounts of a wallet."""
+
+    AVAILABLE = "available"
+    HELD = "held"
+
+
+class WalletBalance(NamedTuple):
+    """What a wallet holds: free to be spent, and set aside by open holds."""
+
+    available: Money
+    held: Money
 
 
 METHOD_PREFIXES = tuple(kind.value for kind in MethodKind)

@@ -6,7 +6,7 @@ from rest_framework.test import APIRequestFactory
 
 from apps.core import ids
 from apps.core.errors import InvalidRequest
-from apps.core.pagination import paginate
+from apps.core.pagination import currency_of, moment_of, paginate
 
 with isolate_apps("apps.core"):
 
@@ -145,3 +145,46 @@ class TestRefused:
 
         assert caught.value.param == param
         assert len(queries) == 0
+
+
+class TestMoment:
+    @pytest.mark.parametrize(
+        ("text", "is_end", "expected"),
+        [
+            ("2026-01-31", False, "2026-01-31T00:00:00+00:00"),
+            ("2026-01-31", True, "2026-02-01T00:00:00+00:00"),
+            ("2026-01-31T12:00:00Z", True, "2026-01-31T12:00:00+00:00"),
+            ("2026-01-31T12:00:00.25+02:00", False, "2026-01-31T10:00:00.250000+00:00"),
+        ],
+    )
+    def test_is_a_day_or_a_time_with_its_zone(self, text, is_end, expected):
+        assert moment_of("at", text, is_end=is_end).isoformat() == expected
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "today",
+            "2026-01-32",
+            "2026-01-31T12:00:00",
+            "9999-12-31",
+            "0001-01-01T00:00:00+23:59",
+        ],
+    )
+    def test_is_nothing_else(self, text):
+        with pytest.raises(InvalidRequest) as refused:
+            moment_of("at", text, is_end=True)
+        assert refused.value.param == "at"
+
+
+def test_currency_is_one_that_one_can_be_paid_in():
+    assert currency_of("USD") == "USD"
+    for text in ("usd", "XAU", "", "DOLLAR"):
+        with pytest.raises(InvalidRequest):
+            currency_of(text)
+
+
+def test_rows_of_a_page_are_prepared_together(things):
+    seen = []
+    page("limit=3", prepare=lambda rows: seen.append([row.name for row in rows]))
+    assert seen == [["11", "10", "9"]]

@@ -14,7 +14,6 @@ from apps.ledger.types import credit, debit
 from apps.payments.tests.conftest import Merchant
 from apps.payments.tests.rows import execute
 from apps.wallets import services as wallets
-from apps.wallets.models import Wallet
 
 
 def wallet(merchant: Merchant, minor: int = 0, currency: str = "USD") -> str:
@@ -30,8 +29,14 @@ def wallet(merchant: Merchant, minor: int = 0, currency: str = "USD") -> str:
             actor="system",
             now=now,
         )
-        Wallet.objects.create(
-            id=wallet_id, book_id=merchant.book_id, customer_id=customer_id, currency=currency
+        wallets.open_wallet(
+            book_id=merchant.book_id,
+            wallet_id=wallet_id,
+            customer_id=customer_id,
+            currency=currency,
+            metadata={},
+            actor="system",
+            now=now,
         )
     if minor:
         fund(merchant, wallet_id, from_minor(minor, currency))

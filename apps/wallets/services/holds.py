@@ -20,44 +20,25 @@ from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
 from apps.wallets import selectors
+from apps.wallets.models import Hold
+from apps.wallets.services.wallets import require_active
 from apps.wallets.types import HoldStatus
 
-NOT_ACTIVE = "wallets: the wallet is not active"
-IS_CLOSED = "wallets: the wallet is closed"
 NOT_OPEN = "wallets: the hold is not open"
 
 
 class HoldNotOpen(Conflict):
-    """The hold was captured, released, has expired, or belongs to a payment."""
+    """A hold ends once; `status` says how this one did."""
 
     code = "hold_not_open"
-    says = "The hold is not open any more."
+    says = "This hold has ended."
 
 
-def require_active(*, book_id: UUID, wallet_id: UUID) -> None:
-    """Guard the caller's commit: the wallet lets money out, and stays so until the commit.
+class HoldOfPayment(Conflict):
+    """A payment's hold is ended by the payment alone; `payment` says which."""
 
-    :raises db.GuardFailed: (when sent) it is frozen, closed or nobody's.
-    """
-    db.require(
-        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s"
-        " AND status = 'ACTIVE' FOR SHARE)",
-        (wallet_id, book_id),
-        what=NOT_ACTIVE,
-    )
-
-
-def require_open(*, book_id: UUID, wallet_id: UUID) -> None:
-    """Guard the caller's commit: the wallet takes money in, and stays so until the commit.
-
-    :raises db.GuardFailed: (when sent) it is closed, or nobody's.
-    """
-    db.require(
-        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s"
-        " AND status <> 'CLOSED' FOR SHARE)",
-        (wallet_id, book_id),
-        what=IS_CLOSED,
-    )
+    code = "hold_of_payment"
+    says = "This hold belongs to a payment: capture or void that."
 
 
 def place_hold(
@@ -118,12 +99,14 @@ def take_over_hold(
     Transaction: joins the caller's unit or transaction.
 
     :raises NotFound: the wallet has no such hold.
-    :raises HoldNotOpen: it has ended, or a payment has it.
+    :raises HoldNotOpen: it has ended, or its time is over.
+    :raises HoldOfPayment: a payment has it.
     :raises db.GuardFailed: (when sent) the same, in a race that was lost.
     """
     hold = selectors.get_hold(book_id=book_id, wallet_id=wallet_id, id=hold_id)
-    if hold.status != HoldStatus.OPEN or hold.payment_id is not None:
-        raise HoldNotOpen(status=hold.status)
+    refuse_unless_standalone(hold)
+    if hold.expires_at is not None and hold.expires_at <= now:  # the job is still to come
+        raise HoldNotOpen(status=HoldStatus.EXPIRED.value)
     db.write(
         "UPDATE wallets_hold SET payment_id = %s, expires_at = NULL WHERE id = %s AND book_id = %s"
         " AND status = 'OPEN' AND payment_id IS NULL",
@@ -141,6 +124,17 @@ def take_over_hold(
         now=now,
     )
     return held
+
+
+def refuse_unless_standalone(hold: Hold) -> None:
+    """Say why this hold is not to be had, as far as it was read; the guards decide.
+
+    :raises HoldNotOpen, HoldOfPayment: it has ended, or somebody owns it.
+    """
+    if hold.status != HoldStatus.OPEN:
+        raise HoldNotOpen(status=hold.status)
+    if hold.payment_id is not None:
+        raise HoldOfPayment(payment=ids.encode("pay", hold.payment_id))
 
 
 def capture_hold(

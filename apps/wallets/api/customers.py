@@ -15,8 +15,9 @@ from apps.core import ids
 from apps.core.api import ApiView, paginate, query_of, validated
 from apps.core.errors import NotFound
 from apps.idempotency import services as idempotency
-from apps.idempotency.types import RequestFacts
+from apps.idempotency.types import OPTIONAL_KEY, RequestFacts
 from apps.wallets import selectors, services
+from apps.wallets.api.requests import PAGE, book_of, caller_of, customer_id_of
 from apps.wallets.serializers import (
     CustomerList,
     CustomerShape,
@@ -31,18 +32,6 @@ from apps.wallets.types import METHOD_PREFIXES, MethodKind
 
 CUSTOMERS_URL = "/v1/customers"
 PAYMENT_METHODS_URL = "/v1/payment_methods"
-
-OPTIONAL_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Optional here: a repeat with the same key gets the first answer.",
-)
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100, 10 unless told otherwise"),
-    OpenApiParameter("starting_after", str, description="an id: the older ones"),
-    OpenApiParameter("ending_before", str, description="an id: the newer ones"),
-]
 
 
 class Customers(ApiView):
@@ -60,7 +49,7 @@ class Customers(ApiView):
     def post(self, request: Request) -> HttpResponse:
         values = validated(NewCustomer, request)
         facts = RequestFacts.of(request, key_required=False)
-        book_id, actor = facts.book_id, request.auth.actor  # type: ignore[union-attr]
+        book_id, actor = facts.book_id, caller_of(request).actor
 
         def create(customer_id: UUID) -> None:
             services.create_customer(
@@ -86,7 +75,7 @@ class Customers(ApiView):
         parameters=PAGE,
     )
     def get(self, request: Request) -> Response:
-        customers = selectors.list_customers(book_id=_book_of(request))
+        customers = selectors.list_customers(book_id=book_of(request))
         return paginate(customers, request, render=render_customer, url=CUSTOMERS_URL, prefix="cus")
 
 
@@ -103,7 +92,7 @@ class OneCustomer(ApiView):
     def get(self, request: Request, customer_id: str) -> Response:
         query_of(request, ())
         decoded = ids.decode("cus", customer_id)
-        found = selectors.get_customer(book_id=_book_of(request), id=decoded)
+        found = selectors.get_customer(book_id=book_of(request), id=decoded)
         return Response(render_customer(found))
 
 
@@ -126,9 +115,9 @@ class PaymentMethods(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         values = validated(NewPaymentMethod, request)
-        customer_id = _customer_id(values.get("customer"))
+        customer_id = customer_id_of(values.get("customer"))
         facts = RequestFacts.of(request, key_required=False)
-        book_id, actor = facts.book_id, request.auth.actor  # type: ignore[union-attr]
+        book_id, actor = facts.book_id, caller_of(request).actor
 
         def create(payment_method_id: UUID) -> services.Stored:
             return services.store_payment_method(
@@ -169,7 +158,8 @@ class PaymentMethods(ApiView):
         filters = ("customer",)
         query = query_of(request, (*filters, "limit", "starting_after", "ending_before"))
         methods = selectors.list_payment_methods(
-            book_id=_book_of(request), customer_id=_customer_id(query.get("customer"))
+            book_id=book_of(request),
+            customer_id=customer_id_of(query.get("customer")),
         )
         return paginate(
             methods,
@@ -194,25 +184,7 @@ class OnePaymentMethod(ApiView):
     def get(self, request: Request, payment_method_id: str) -> Response:
         query_of(request, ())
         kind, decoded = ids.decode_any(payment_method_id, METHOD_PREFIXES)
-        method = selectors.get_method_row(book_id=_book_of(request), id=decoded)
+        method = selectors.get_method_row(book_id=book_of(request), id=decoded)
         if method.kind != kind:
             raise NotFound("No such payment method.")
         return Response(render_payment_method(method))
-
-
-def _book_of(request: Request) -> UUID:
-    book_id: UUID = request.auth.book_id  # type: ignore[union-attr]
-    return book_id
-
-
-def _customer_id(text: str | None) -> UUID | None:
-    """The id of the customer that the caller names.
-
-    :raises NotFound: it is no customer's.
-    """
-    if text is None:
-        return None
-    try:
-        return ids.decode("cus", text)
-    except ids.InvalidId:
-        raise NotFound("No such customer.", param="customer") from None
