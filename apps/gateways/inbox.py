@@ -14,7 +14,7 @@ from django.db import connection
 from apps.core import db, ids, queue
 from apps.core.errors import DomainError, InvalidRequest, NotFound, Unavailable
 from apps.gateways import providers
-from apps.gateways.types import BadEvent, BadSignature, CannotVerify, ProviderEvent
+from apps.gateways.types import BadEvent, BadSignature, CannotVerify, ProviderEvent, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +102,14 @@ def receive(
         return None
     queue.enqueue(APPLY_TASK, str(stored))
     return stored
+
+
+def topic_of(*, provider: str, kind: str) -> Topic:
+    """What an event is news of; `OTHER` too where its provider is not known here any more."""
+    try:
+        return providers.get(provider).topic_of(kind)
+    except providers.UnknownProvider:
+        return Topic.OTHER
 
 
 def mark_processed(

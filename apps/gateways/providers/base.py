@@ -29,6 +29,7 @@ from apps.gateways.types import (
     RefundStatus,
     Request,
     StatementLine,
+    Topic,
     VoidRequest,
 )
 from apps.merchants.types import BankDetails
@@ -51,6 +52,7 @@ class Provider(PaysOut):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[Operation]] = frozenset()
     horizon_seconds: ClassVar[Mapping[Operation, float]] = {}
+    topics: ClassVar[Mapping[str, Topic]] = {}  # by how an event's kind begins
 
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:
         raise NotImplementedError
@@ -96,6 +98,11 @@ class Provider(PaysOut):
         :raises BadEvent: signed, but not an event.
         """
         raise NotImplementedError
+
+    def topic_of(self, kind: str) -> Topic:
+        """What an event of this kind is news of, by the longest of `topics` that it begins with."""
+        names = [name for name in self.topics if kind.startswith(name)]
+        return self.topics[max(names, key=len)] if names else Topic.OTHER
 
     def statement_lines(
         self, *, since: datetime | None = None, payout: str = ""

@@ -31,6 +31,7 @@ from apps.gateways.types.news import (
     LineKind,
     ProviderEvent,
     StatementLine,
+    Topic,
 )
 from apps.gateways.types.operations import BaseRequest, Operation
 from apps.gateways.types.payouts import (
@@ -78,6 +79,7 @@ __all__ = [
     "Route",
     "StatementLine",
     "StrongAuthentication",
+    "Topic",
     "VoidRequest",
     "decline",
     "freeze",

@@ -38,6 +38,16 @@ class ProviderEvent:
     payment_public_id: str = ""
 
 
+class Topic(StrEnum):
+    """What an event is news of, whatever its provider calls it."""
+
+    PAYMENT = "payment"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    PAYOUT = "payout"
+    OTHER = "other"
+
+
 class LineKind(StrEnum):
     CHARGE = "charge"
     REFUND = "refund"

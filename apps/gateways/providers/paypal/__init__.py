@@ -39,6 +39,7 @@ from apps.gateways.types import (
     RefundRequest,
     StatementLine,
     StrongAuthentication,
+    Topic,
     VoidRequest,
 )
 
@@ -83,6 +84,7 @@ class PayPal(Provider):
         Operation.CONFIRM: ORDERS_HORIZON_SECONDS,
         Operation.INSPECT: ORDERS_HORIZON_SECONDS,
     }
+    topics: ClassVar[Mapping[str, Topic]] = events.TOPICS
 
     def __init__(
         self,

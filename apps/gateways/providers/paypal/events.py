@@ -20,6 +20,7 @@ from apps.gateways.types import (
     Declined,
     OutcomeUnknown,
     ProviderEvent,
+    Topic,
 )
 
 # PayPal sends an event again for three days. One that is repeated longer is stored once all the
@@ -34,6 +35,18 @@ _HEADERS: Final = {
     "transmission_time": "Paypal-Transmission-Time",
 }
 _MAX_HEADER: Final = 500
+
+TOPICS: Final = {
+    "CHECKOUT.ORDER.": Topic.PAYMENT,
+    "CHECKOUT.PAYMENT-APPROVAL.": Topic.PAYMENT,
+    "PAYMENT.AUTHORIZATION.": Topic.PAYMENT,
+    "PAYMENT.CAPTURE.": Topic.PAYMENT,
+    "PAYMENT.CAPTURE.REFUNDED": Topic.REFUND,
+    # Taken back by PayPal itself: a dispute that was lost, a payment that a bank called back.
+    "PAYMENT.CAPTURE.REVERSED": Topic.DISPUTE,
+    "PAYMENT.REFUND.": Topic.REFUND,
+    "CUSTOMER.DISPUTE.": Topic.DISPUTE,
+}
 
 # Fields about people. The object is asked for when something is to be known of it.
 _WITHHELD: Final = frozenset(

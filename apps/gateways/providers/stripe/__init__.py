@@ -48,6 +48,7 @@ from apps.gateways.types import (
     Request,
     StatementLine,
     StrongAuthentication,
+    Topic,
     VoidRequest,
 )
 from apps.merchants.types import BankDetails
@@ -85,6 +86,7 @@ class Stripe(Provider):
     name: ClassVar[str] = "stripe"
     capabilities: ClassVar[frozenset[Operation]] = frozenset(Operation)
     horizon_seconds: ClassVar[Mapping[Operation, float]] = dict.fromkeys(Operation, HORIZON_SECONDS)
+    topics: ClassVar[Mapping[str, Topic]] = events.TOPICS
 
     def __init__(
         self,

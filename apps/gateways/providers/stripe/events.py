@@ -10,10 +10,19 @@ import stripe
 
 from apps.gateways.providers import payloads
 from apps.gateways.providers.stripe import objects
-from apps.gateways.types import BadEvent, BadSignature, ProviderEvent
+from apps.gateways.types import BadEvent, BadSignature, ProviderEvent, Topic
 
 TOLERANCE_SECONDS: Final = 300
 _HEADER: Final = "Stripe-Signature"
+
+TOPICS: Final = {
+    "payment_intent.": Topic.PAYMENT,
+    "charge.": Topic.PAYMENT,
+    "charge.refund": Topic.REFUND,
+    "charge.dispute.": Topic.DISPUTE,
+    "refund.": Topic.REFUND,
+    "payout.": Topic.PAYOUT,
+}
 
 # Fields about people, and secrets. The object is asked for when something is to be known of it.
 _WITHHELD: Final = frozenset(

@@ -1,0 +1,183 @@
+"""A payment whose provider is PayPal goes through the very same sagas, into the same books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from apps.core import clock, db, ids
+from apps.core.money import Money
+from apps.gateways import providers
+from apps.gateways.providers.paypal import WALLET, PayPal
+from apps.payments import services
+from apps.payments.tests import truth
+from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.wallets import services as wallets
+from apps.wallets.types import MethodKind
+from paysys.testing.paypal import PayPalSimulator
+from paysys.testing.simulator import Simulator
+
+
+@pytest.fixture
+def paypal(simulator: Simulator) -> Iterator[PayPalSimulator]:
+    """PayPal takes every payment of the block, as the routing would say."""
+    personality = simulator.paypal
+    ours = PayPal(
+        client_id=personality.client_id,
+        client_secret=personality.client_secret,
+        api_base=personality.url,
+        webhook_id=personality.webhook_id,
+    )
+    with providers.using("paypal", ours), override_settings(PAYSYS_PROVIDER="paypal"):
+        yield personality
+
+
+@pytest.fixture
+def source(merchant: Merchant) -> str:
+    """A method that leads to PayPal, where whoever pays says who they are."""
+    method_id = ids.new_id()
+    with db.unit():
+        wallets.store_payment_method(
+            book_id=merchant.book_id,
+            payment_method_id=method_id,
+            customer_id=None,
+            kind=MethodKind.CARD,
+            provider="paypal",
+            token=WALLET,
+            actor="system",
+            now=clock.now(),
+        )
+    return ids.encode("card", method_id)
+
+
+def order_of(paypal: PayPalSimulator) -> dict[str, Any]:
+    [order] = paypal.book()
+    return order
+
+
+def approve(merchant: Merchant, paypal: PayPalSimulator, payment_id: str) -> None:
+    """The payer agrees, and the run looks: by the time it has waited for, or by news."""
+    paypal.approve(order_of(paypal)["id"])
+    truth.make_due(merchant.payment(payment_id))
+    finish_runs()
+
+
+def usd(amount: str) -> Money:
+    return Money(amount, "USD")
+
+
+class TestAPaymentAtPayPal:
+    def test_is_approved_captured_credited_refunded_and_settled_once(
+        self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator, source: str
+    ) -> None:
+        asked = merchant.pay(10_000, source).json()
+        assert (asked["status"], asked["provider"]) == ("REQUIRES_ACTION", "paypal")
+        assert order_of(paypal)["id"] in asked["next_action"]["url"]
+        approve(merchant, paypal, asked["id"])
+        payment = merchant.payment(asked["id"])
+        assert payment.status == "CAPTURED"
+        assert payment.charge_reference == order_of(paypal)["captures"][0]["id"]
+        refund = merchant.post(f"/v1/payments/{asked['id']}/refund", {"amount": 4_000}).json()
+        finish_runs()
+        assert merchant.refund(refund["id"]).status == "SUCCEEDED"
+
+        paypal.pay_out()
+        simulator.advance_clock(paypal.reporting_delay_seconds)
+        since, now = clock.now() - timedelta(days=1), clock.now()
+        assert services.settle(provider="paypal", since=since, now=now) == 2
+        assert services.settle(provider="paypal", since=since, now=now) == 0
+
+        assert merchant.payment(asked["id"]).settled_at is not None
+        assert merchant.balance("provider:paypal:clearing") == usd("0.00")
+        assert merchant.balance("provider:paypal:fees") == usd("3.98")
+        assert merchant.balance("bank:in_transit") == usd("56.02")
+        effects = paypal.effects(asked["id"])
+        assert (effects["authorizations"], effects["captures"], effects["refunds"]) == (1, 1, 1)
+        assert truth.violations() == {}
+
+    def test_part_of_which_is_captured_lets_go_of_the_rest(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> None:
+        payment_id = merchant.pay(10_000, source, capture_method="manual").json()["id"]
+        approve(merchant, paypal, payment_id)
+        assert merchant.payment(payment_id).status == "AUTHORIZED"
+
+        merchant.post(f"/v1/payments/{payment_id}/capture", {"amount": 2_500})
+        finish_runs()
+
+        assert merchant.payment(payment_id).amount_captured == usd("25.00").amount
+        assert paypal.effects(payment_id)["amount_captured"] == {"USD": "25.00"}
+        assert order_of(paypal)["authorizations"][0]["status"] == "CAPTURED"
+
+    def test_that_nobody_approves_in_time_fails_and_takes_nothing(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> None:
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        payment = merchant.payment(payment_id)
+        type(payment).objects.filter(id=payment.id).update(action_expires_at=clock.now())
+        truth.make_due(payment)
+        finish_runs()
+
+        failed = merchant.payment(payment_id)
+        assert (failed.status, failed.failure_code) == ("FAILED", "authentication_timed_out")
+        assert paypal.effects(payment_id)["authorizations"] == 0
+        assert truth.postings_in(merchant) == {}
+
+    @pytest.mark.parametrize(
+        ("op", "kind"),
+        [
+            ("paypal_create", "reset_after"),
+            ("paypal_confirm_source", "reset_after"),
+            ("paypal_authorize", "timeout_after"),
+            ("paypal_authorize", "error_before"),
+            ("paypal_capture", "reset_after"),
+            ("paypal_capture", "timeout_before"),
+            ("paypal_capture", "error_after"),
+            ("paypal_token", "unavailable"),
+        ],
+    )
+    def test_whatever_is_lost_on_the_way_is_charged_once(
+        self,
+        merchant: Merchant,
+        simulator: Simulator,
+        paypal: PayPalSimulator,
+        source: str,
+        op: str,
+        kind: str,
+    ) -> None:
+        simulator.fault(op, kind)
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        for _ in range(4):
+            truth.make_due(merchant.payment(payment_id))
+            finish_runs()
+        approve(merchant, paypal, payment_id)
+        for _ in range(4):
+            truth.make_due(merchant.payment(payment_id))
+            finish_runs()
+
+        assert merchant.payment(payment_id).status == "CAPTURED"
+        effects = paypal.effects(payment_id)
+        assert (effects["authorizations"], effects["captures"]) == (1, 1)
+        assert merchant.balance("provider:paypal:clearing") == usd("100.00")
+        assert truth.violations() == {}
+
+    def test_its_news_come_in_at_a_door_of_their_own(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> None:
+        merchant.pay(10_000, source)
+        paypal.approve(order_of(paypal)["id"])
+        [approved] = paypal.events("CHECKOUT.ORDER.APPROVED")
+        signed = paypal.deliver(approved)
+
+        def post(body: bytes) -> int:
+            answer = Client().post(
+                "/webhooks/paypal", body, content_type="application/json", headers=signed.headers
+            )
+            return answer.status_code
+
+        assert post(signed.body) == 200
+        assert post(signed.body.replace(b"100.00", b"900.00")) == 400
