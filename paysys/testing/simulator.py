@@ -126,6 +126,14 @@ class Simulator:
     def advance_clock(self, seconds: int) -> None:
         self._json("POST", "clock", advance=seconds)
 
+    def now(self) -> int:
+        """The simulator's clock, in seconds."""
+        return int(self._json("GET", "health")["now"])
+
+    def in_flight(self) -> int:
+        """How many requests with a key are running."""
+        return int(self._json("GET", "health")["in_flight"])
+
     # --- events
 
     def events(self, kind: str = "", *, object_id: str = "") -> list[dict[str, Any]]:

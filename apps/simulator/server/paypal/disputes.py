@@ -43,7 +43,7 @@ def open_dispute(world: World, capture: Record, reason: str, stage: str = "CHARG
             "dispute_life_cycle_stage": stage,
             "dispute_channel": "INTERNAL",
             "seller_response_due_date": objects.time(world.now() + _ANSWER_WITHIN),
-            "links": [],
+            "links": [_link(world, dispute_id)],
         },
         links={"charge": capture.id, "payment_intent": capture.facts["links"]["payment_intent"]},
     )
@@ -79,7 +79,8 @@ def _move(world: World, dispute: Record, code: str, sign: int) -> None:
 
 
 def shown(dispute: Record) -> Json:
-    return {name: value for name, value in dispute.body.items() if name != "id"}
+    """As it is read alone; its state, as one party sees it, is told in lists."""
+    return {n: value for n, value in dispute.body.items() if n not in ("id", "dispute_state")}
 
 
 def retrieve(world: World, call: Call) -> Json:
@@ -96,4 +97,9 @@ def search(world: World, call: Call) -> Json:
         found = [each for each in found if objects.seconds(each.body["update_time"]) > after]
     limit = int(params.get("page_size", 10))
     items = [{n: each.body[n] for n in _SHOWN_IN_LISTS} for each in found[:limit]]
-    return {"items": items, "links": []}
+    return {"items": items, "links": [_link(world, "")]}
+
+
+def _link(world: World, dispute_id: str) -> Json:
+    base = f"{world.config.base_url}/paypal/v1/customer/disputes"
+    return {"href": f"{base}/{dispute_id}".rstrip("/"), "rel": "self", "method": "GET"}

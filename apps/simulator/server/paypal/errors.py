@@ -49,6 +49,7 @@ _SAYS = {
     "INVALID_RESOURCE_ID": "Specified resource ID does not exist. Please check the resource ID and"
     " try again.",
     "MAX_CAPTURE_AMOUNT_EXCEEDED": "Capture amount exceeds allowable limit.",
+    "MISSING_REQUIRED_PARAMETER": "A required field / parameter is missing.",
     "NOT_SUPPORTED": "This field is not currently supported.",
     "ORDER_ALREADY_AUTHORIZED": "Order already authorized.",
     "ORDER_NOT_APPROVED": "Payer has not yet approved the Order for payment.",

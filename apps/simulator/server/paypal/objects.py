@@ -67,9 +67,14 @@ def shown_order(world: World, order: Record) -> Json:
     for kind, name in PARTS.items():
         found = world.store.select(kind, "payment_intent = ?", (order.id,))
         if found:
-            payments[name] = [part.body for part in found]
+            payments[name] = [_in_order(part.body) for part in found]
     unit = {**order.body["purchase_units"][0], **({"payments": payments} if payments else {})}
     return {**order.body, "purchase_units": [unit], "links": _order_links(world, order)}
+
+
+def _in_order(part: Json) -> Json:
+    """A part in its order does not say which order it is of."""
+    return {name: value for name, value in part.items() if name != "supplementary_data"}
 
 
 def _order_links(world: World, order: Record) -> list[Json]:

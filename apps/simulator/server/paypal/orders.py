@@ -57,7 +57,7 @@ def authorize(world: World, call: Call) -> Record:
         raise PayPalError(payer.issue)
     check_invoice(world, order)
     body = objects.authorization(world, order, payer.authorization)
-    links = {"payment_intent": order.id, "payment": order.body["purchase_units"][0]["custom_id"]}
+    links = {"payment_intent": order.id, "payment": order.facts["links"]["payment"]}
     made = objects.add(world, AUTHORIZATION, body, links=links)
     order.facts["payer"] = next(name for name, known in PAYERS.items() if known is payer)
     touch(world, order, status="COMPLETED", **objects.payer_facts(payer))

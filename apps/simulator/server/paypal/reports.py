@@ -64,7 +64,10 @@ def search(world: World, call: Call) -> Json:
     found = world.store.select(LINE, " AND ".join(conditions), values, "ORDER BY created, seq")
     if len(found) > world.config.paypal_most_lines:
         raise PayPalError("RESULTSET_TOO_LARGE")
-    return _page(params, found, refreshed)
+    link = f"{world.config.base_url}/paypal{call.path}?{call.query}"
+    return _page(params, found, refreshed) | {
+        "links": [{"href": link, "rel": "self", "method": "GET"}]
+    }
 
 
 def _page(params: Json, found: list[Record], refreshed: int) -> Json:
@@ -83,7 +86,6 @@ def _page(params: Json, found: list[Record], refreshed: int) -> Json:
         "page": number,
         "total_items": len(found),
         "total_pages": -(-len(found) // size),
-        "links": [],
     }
 
 
