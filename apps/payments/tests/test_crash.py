@@ -31,12 +31,12 @@ from paysys.testing.simulator import Simulator
 VISA, ACTION = "pm_card_visa", "pm_card_threeDSecure2Required"
 
 
-def pay(merchant: Merchant, source: str = VISA, *, manual: bool = False) -> UUID:
+def pay(merchant: Merchant, source: str = VISA, *, manual: bool = False, **more: Any) -> UUID:
     """Accept a payment and work on it, as the web process does, all in this thread."""
     payment_id, now = ids.new_id(), clock.now()
     method = CaptureMethod.MANUAL if manual else CaptureMethod.AUTOMATIC
-    order = NewPayment(from_minor(10_000, "USD"), source, capture_method=method)
-    with db.unit():
+    order = NewPayment(from_minor(10_000, "USD"), source, capture_method=method, **more)
+    with transaction.atomic() if order.spends_what_there_is else db.unit():
         started = services.create_payment(
             payment_id=payment_id, book_id=merchant.book_id, order=order, actor="system", now=now
         )
@@ -56,13 +56,13 @@ def order(what: Callable[..., Any], payment: Payment, **facts: Any) -> None:
     engine.advance(run_id=run.id)
 
 
-def give_back(payment: Payment, amount_minor: int | None) -> None:
+def give_back(payment: Payment, amount_minor: int | None, wallet: str = "") -> None:
     with transaction.atomic():
         started = services.create_refund(
             refund_id=ids.new_id(),
             book_id=payment.book_id,
             payment_id=payment.id,
-            order=NewRefund(amount_minor=amount_minor),
+            order=NewRefund(amount_minor=amount_minor, wallet=wallet),
             actor="system",
             now=clock.now(),
         )

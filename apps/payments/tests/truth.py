@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -185,14 +186,17 @@ def assert_told_once(
     outside = simulator.effects(payment_id)
     assert len(outside["intents"]) <= objects, "one object at the provider"
     assert outside["charges"] <= 1, "one charge at the provider"
-    assert outside["captures"] == (1 if payment.is_captured else 0)
-    assert outside["amount_captured"] == _minor(payment, payment.amount_captured)
-    assert outside["amount_refunded"] == _minor(payment, payment.amount_refunded)
-    for refund in Refund.objects.filter(payment_id=payment.id):
+    assert outside["captures"] == (1 if payment.card_captured else 0)
+    assert outside["amount_captured"] == _minor(payment, payment.card_captured)
+    refunds = list(Refund.objects.filter(payment_id=payment.id))
+    to_card = sum(r.card_amount for r in refunds if r.status == "SUCCEEDED")
+    assert outside["amount_refunded"] == _minor(payment, Decimal(to_card))
+    for refund in refunds:
         assert len(kinds_of(refund.id)) == refund.version
     if alone:  # the only payment of this merchant
-        assert postings_in(merchant)["capture"] == payment.is_captured
-        assert payment.is_captured or not postings_in(merchant)
+        parts = (payment.card_captured, payment.wallet_captured)
+        assert postings_in(merchant)["capture"] == sum(part > 0 for part in parts)
+        assert payment.is_captured or not set(postings_in(merchant)) - {"hold", "cash"}
     assert_nothing_is_left_over()
     return payment
 
