@@ -34,6 +34,7 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "amount_refunded": minor(payment.amount_refunded),
         "amount_refundable": minor(payment.refundable),
         "amount_disputed": minor(payment.amount_disputed),
+        "gross": credit_minor(payment.amount_credited),
         "fee": credit_minor(payment.fee),
         "net": credit_minor(payment.amount_credited - payment.fee),
         "conversion": _conversion(payment) if payment.is_converted else None,
