@@ -7,8 +7,6 @@ that moves money, repeats its version, so a decision made on a stale read is nev
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from apps.core.types import Actor
 from apps.gateways import services as gateways
 from apps.idempotency import services as idempotency
@@ -21,7 +19,6 @@ from apps.payments.sagas.refusals import (
     Rejected,
     Voided,
 )
-from apps.payments.services import WalletClosed
 from apps.risk import services as risk
 from apps.risk.types import Decision as RiskDecision
 from apps.sagas.definition import (
@@ -32,9 +29,7 @@ from apps.sagas.definition import (
     Saga,
     nothing,
 )
-from apps.wallets import selectors as wallets_selectors
 from apps.wallets import services as wallets
-from apps.wallets.types import WalletStatus
 
 SYSTEM: Actor = "system"
 
@@ -97,20 +92,12 @@ def credit_merchant(context: Context) -> None:
     """
     payment: Payment = context.subject
     if payment.destination_wallet_id is not None:
-        _require_open(payment.book_id, payment.destination_wallet_id)
+        wallets.require_open_now(book_id=payment.book_id, wallet_id=payment.destination_wallet_id)
     postings.credited(payment, occurred_at=context.now)
     balance.credited(payment, now=context.now)
     if not payment.card_captured:
         payment.settled_at = context.now
         records.save_headline(payment, event="payment.settled", actor=SYSTEM, now=context.now)
-
-
-def _require_open(book_id: UUID, wallet_id: UUID) -> None:
-    """What is read is a reason; the guard makes sure of it in the commit."""
-    wallet = wallets_selectors.get_wallet(book_id=book_id, id=wallet_id)
-    if wallet.status == WalletStatus.CLOSED:
-        raise WalletClosed
-    wallets.require_open(book_id=book_id, wallet_id=wallet_id)
 
 
 def debit_merchant(context: Context) -> None:

@@ -41,6 +41,7 @@ from apps.sagas.definition import (
     Wait,
     nothing,
 )
+from apps.wallets import services as wallets
 
 SLOT_TAKEN = timedelta(seconds=1)
 # A refund the provider took on may still be pending for days; a webhook tells sooner.
@@ -60,8 +61,13 @@ class RefundFailed(CardError):
 
 
 def send(context: Context) -> Decision:
-    """Send the refund; two refunds of one payment go one after the other."""
+    """Send the refund; two refunds of one payment go one after the other.
+
+    :raises WalletClosed: the wallet that was to take a part of it is closed by now.
+    """
     refund: Refund = context.subject
+    if refund.to_wallet_id is not None and "refund" not in context.results:
+        wallets.require_open_now(book_id=refund.book_id, wallet_id=refund.to_wallet_id)
     if not refund.card_amount:
         return Skip()
     if "refund" not in context.results:

@@ -15,19 +15,12 @@ from apps.payments.services.orders import (
     order_capture,
     order_void,
 )
-from apps.payments.services.tenders import (
-    CurrencyMismatch,
-    MethodDetached,
-    NotSupportedByMethod,
-    WalletClosed,
-    WalletFrozen,
-)
+from apps.payments.services.tenders import MethodDetached, NotSupportedByMethod
 from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
     "PARKED_FOR",
     "CaptureTooLarge",
-    "CurrencyMismatch",
     "MethodDetached",
     "NotCapturable",
     "NotRefundable",
@@ -37,8 +30,6 @@ __all__ = [
     "RefundTooLarge",
     "SelfTransfer",
     "Started",
-    "WalletClosed",
-    "WalletFrozen",
     "apply_event",
     "apply_settlement",
     "capture_hold",

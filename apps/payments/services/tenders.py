@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import connection
 
 from apps.core import ids
-from apps.core.errors import Conflict, InvalidRequest, NotFound, Unprocessable
+from apps.core.errors import InvalidRequest, NotFound, Unprocessable
 from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.payments.types import CardTender, NewPayment, WalletTender
 from apps.wallets import selectors as wallets
-from apps.wallets.types import WalletStatus
+from apps.wallets import services as holding
 
 if TYPE_CHECKING:
     from apps.wallets.models import Wallet
@@ -32,26 +32,6 @@ class NotSupportedByMethod(Unprocessable):
     """What is asked for cannot be done with this way to pay."""
 
     code = "not_supported_by_method"
-
-
-class CurrencyMismatch(Unprocessable):
-    """The wallet keeps another currency."""
-
-    code = "currency_mismatch"
-
-
-class WalletFrozen(Conflict):
-    """Nothing leaves a frozen wallet."""
-
-    code = "wallet_frozen"
-    says = "The wallet is frozen."
-
-
-class WalletClosed(Conflict):
-    """Nothing enters or leaves a closed wallet."""
-
-    code = "wallet_closed"
-    says = "The wallet is closed."
 
 
 @dataclass(frozen=True)
@@ -113,22 +93,15 @@ def card_tender(book_id: UUID, source: str) -> CardTender:
 def spending_wallet(book_id: UUID, public_id: str, amount: Money, *, param: str) -> Wallet:
     """A wallet that may pay in this currency; the commit that takes its money guards it again."""
     wallet = receiving_wallet(book_id, public_id, amount.currency.code, param=param)
-    if wallet.status == WalletStatus.FROZEN:
-        raise WalletFrozen(param=param)
+    holding.refuse_unless_active(wallet)
     return wallet
 
 
 def receiving_wallet(book_id: UUID, public_id: str, currency: str, *, param: str) -> Wallet:
     """A wallet that takes money in this currency: a frozen one does."""
     wallet = _found(book_id, public_id, param)
-    if wallet.status == WalletStatus.CLOSED:
-        raise WalletClosed(param=param)
-    if wallet.currency != currency:
-        raise CurrencyMismatch(
-            f"The wallet keeps {wallet.currency}, not {currency}.",
-            param=param,
-            currency=wallet.currency,
-        )
+    holding.refuse_unless_open(wallet)
+    holding.refuse_other_currency(wallet, currency)
     return wallet
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
-from apps.payments.tests import news, truth
+from apps.core import clock, ids
+from apps.payments import services
+from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.purses import inside, wallet
+from apps.payments.types import NewRefund
+from apps.sagas import services as engine
 from paysys.testing.simulator import Simulator
 
 
@@ -216,4 +221,38 @@ class TestACompensation:
         outside = simulator.effects(paid["id"])
         assert outside["amount_refunded"] == outside["amount_captured"] == 6_000
         assert merchant.balance("merchant:pending").amount == 0
+        truth.assert_nothing_is_left_over()
+
+
+class TestARefundIntoAWalletThatCloses:
+    def test_before_it_is_asked_for_is_refused(self, merchant: Merchant) -> None:
+        purse, paid = wallet(merchant), merchant.captured(10_000)
+        purses.set_status(purse, "CLOSED")
+
+        refused = merchant.post(f"/v1/payments/{paid}/refund", {"wallet": purse})
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "wallet_closed")
+        assert merchant.payment(paid).refund_reserved == 0
+
+    def test_before_it_is_carried_out_goes_back_to_the_merchant(self, merchant: Merchant) -> None:
+        purse, paid = wallet(merchant), merchant.captured(10_000)
+        before = merchant.balance("merchant:payable")
+        with transaction.atomic():
+            started = services.create_refund(
+                refund_id=ids.new_id(),
+                book_id=merchant.book_id,
+                payment_id=merchant.payment(paid).id,
+                order=NewRefund(wallet=purse),
+                actor="system",
+                now=clock.now(),
+            )
+        purses.set_status(purse, "CLOSED")
+
+        engine.advance_started(started.run, subject=started.subject)
+        truth.finish_everything()
+
+        refund = merchant.refund(ids.encode("re", started.subject.id))
+        assert (refund.status, refund.failure_code) == ("FAILED", "wallet_closed")
+        assert merchant.balance("merchant:payable") == before
+        assert inside(merchant, purse) == (0, 0)
         truth.assert_nothing_is_left_over()

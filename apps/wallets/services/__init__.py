@@ -40,6 +40,7 @@ from apps.wallets.services.wallets import (
     refuse_unless_open,
     require_active,
     require_open,
+    require_open_now,
     unfreeze_wallet,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "require_active",
     "require_customer",
     "require_open",
+    "require_open_now",
     "store_payment_method",
     "take_over_hold",
     "unfreeze_wallet",

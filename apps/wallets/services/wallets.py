@@ -21,6 +21,7 @@ from apps.core.money import to_minor
 from apps.core.types import Actor
 from apps.ledger import chart
 from apps.ledger import services as ledger
+from apps.wallets import selectors
 from apps.wallets.models import Wallet
 from apps.wallets.services.customers import require_customer
 from apps.wallets.types import WalletStatus
@@ -87,6 +88,16 @@ def require_open(*, book_id: UUID, wallet_id: UUID) -> None:
         (wallet_id, book_id),
         what=NOT_OPEN,
     )
+
+
+def require_open_now(*, book_id: UUID, wallet_id: UUID) -> None:
+    """As `require_open`, but read first: for a step that must know that the business says no.
+
+    :raises WalletClosed: it is closed.
+    :raises db.GuardFailed: (when sent) it was closed since.
+    """
+    refuse_unless_open(selectors.get_wallet(book_id=book_id, id=wallet_id))
+    require_open(book_id=book_id, wallet_id=wallet_id)
 
 
 def refuse_unless_active(wallet: Wallet) -> None:
