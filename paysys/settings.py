@@ -170,6 +170,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["apps.merchants.authentication.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["apps.merchants.authentication.KeyThrottle"],
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other, known or not
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Paysys API",

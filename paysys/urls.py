@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/wallets/<str:wallet_id>/close", wallets.CloseWallet.as_view()),
     path("v1/wallets/<str:wallet_id>/balance", wallets.WalletBalance.as_view()),
     path("v1/wallets/<str:wallet_id>/transactions", wallets.WalletTransactions.as_view()),
+    path("v1/wallets/<str:wallet_id>/statement", wallets.WalletStatement.as_view()),
     path("v1/wallets/<str:wallet_id>/holds", wallets.Holds.as_view()),
     path("v1/wallets/<str:wallet_id>/holds/<str:hold_id>", wallets.OneHold.as_view()),
     path("v1/wallets/<str:wallet_id>/holds/<str:hold_id>/release", wallets.ReleaseHold.as_view()),

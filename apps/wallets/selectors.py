@@ -13,7 +13,7 @@ from apps.core.errors import NotFound
 from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import selectors as ledger
-from apps.ledger.types import History
+from apps.ledger.types import History, Statement
 from apps.wallets.invariants import INVARIANTS
 from apps.wallets.models import Customer, Hold, PaymentMethod, Wallet
 from apps.wallets.types import HoldStatus, MethodKind, Part, StoredMethod, WalletBalance
@@ -38,6 +38,7 @@ __all__ = [
     "list_holds",
     "list_payment_methods",
     "list_wallets",
+    "statement",
 ]
 
 
@@ -212,6 +213,26 @@ def history(
         older_than=older_than,
         newer_than=newer_than,
         limit=limit,
+    )
+
+
+def statement(
+    *,
+    wallet: Wallet,
+    part: Part = Part.AVAILABLE,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Statement:
+    """What happened to one part of a wallet's money in a period, oldest first, up to this moment.
+
+    How the lines are read, and when it ends: `ledger.selectors.statement`.
+    """
+    return ledger.statement(
+        book_id=wallet.book_id,
+        codes=[_code(wallet, part)],
+        currency=wallet.currency,
+        since=since,
+        until=until,
     )
 
 

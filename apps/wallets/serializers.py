@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from apps.core import cards, ids
 from apps.core.api import AmountField, CurrencyField, MetadataField, StrictSerializer, TextField
 from apps.core.money import Money, to_minor
-from apps.ledger.types import History, StatementLine
+from apps.core.statements import Line, Sheet, render_line, time
+from apps.ledger.types import History, Statement, StatementLine
 from apps.wallets.models import Customer, Hold, PaymentMethod, Wallet
 from apps.wallets.services import LONGEST_SECONDS
-from apps.wallets.types import HoldStatus, MethodKind, WalletBalance, WalletStatus
+from apps.wallets.types import HoldStatus, MethodKind, Part, WalletBalance, WalletStatus
 
 
 class NewCustomer(StrictSerializer):
@@ -167,6 +169,25 @@ class WalletHistory(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+# `from` is a word of Python's, so this class is made by hand.
+WalletStatement: type[serializers.Serializer[Any]] = type(
+    "WalletStatement",
+    (serializers.Serializer,),
+    {
+        "__doc__": "A period, oldest first: opening + the lines' amounts = closing.",
+        "object": serializers.ChoiceField(choices=["statement"]),
+        "wallet": serializers.CharField(help_text="wallet_…"),
+        "account": serializers.ChoiceField(choices=[part.value for part in Part]),
+        "currency": serializers.CharField(),
+        "from": serializers.DateTimeField(allow_null=True),
+        "to": serializers.DateTimeField(allow_null=True),
+        "opening": serializers.IntegerField(),
+        "data": WalletLineShape(many=True),
+        "closing": serializers.IntegerField(),
+    },
+)
+
+
 class HoldShape(serializers.Serializer[Any]):
     """Money of a wallet set aside. Amounts in minor units."""
 
@@ -199,8 +220,8 @@ def render_customer(customer: Customer) -> dict[str, Any]:
         "name": customer.name,
         "email": customer.email,
         "metadata": customer.metadata,
-        "erased_at": _time(customer.erased_at),
-        "created_at": _time(customer.created_at),
+        "erased_at": time(customer.erased_at),
+        "created_at": time(customer.created_at),
     }
 
 
@@ -218,7 +239,7 @@ def render_payment_method(method: PaymentMethod) -> dict[str, Any]:
         "funding": method.funding,
         "country": method.country,
         "fingerprint": method.fingerprint,
-        "created_at": _time(method.created_at),
+        "created_at": time(method.created_at),
     }
 
 
@@ -233,8 +254,8 @@ def render_wallet(wallet: Wallet, balance: WalletBalance) -> dict[str, Any]:
         "available": to_minor(balance.available),
         "held": to_minor(balance.held),
         "metadata": wallet.metadata,
-        "closed_at": _time(wallet.closed_at),
-        "created_at": _time(wallet.created_at),
+        "closed_at": time(wallet.closed_at),
+        "created_at": time(wallet.created_at),
     }
 
 
@@ -246,7 +267,7 @@ def render_balance(wallet: Wallet, balance: WalletBalance, at: datetime) -> dict
         "currency": wallet.currency,
         "available": to_minor(balance.available),
         "held": to_minor(balance.held),
-        "at": _time(at),
+        "at": time(at),
     }
 
 
@@ -261,38 +282,87 @@ def render_hold(hold: Hold) -> dict[str, Any]:
         "captured": to_minor(Money(hold.captured, hold.currency)),
         "currency": hold.currency,
         "payment": ids.encode("pay", hold.payment_id) if hold.payment_id else None,
-        "expires_at": _time(hold.expires_at),
+        "expires_at": time(hold.expires_at),
         "metadata": hold.metadata,
-        "ended_at": _time(hold.ended_at),
-        "created_at": _time(hold.created_at),
+        "ended_at": time(hold.ended_at),
+        "created_at": time(hold.created_at),
     }
 
 
 # What a posting's reference may name, by the prefix of its id.
 _NAMED = {"pay": "payment", "re": "refund", "hold": "hold", "tr": "transfer", "po": "payout"}
 _ID = re.compile(rf"\b({'|'.join(_NAMED)})_[0-9a-z]{{{ids.LENGTH}}}\b")
+# Where it is a bare UUID, what comes before says whose.
+_BARE = {"capture:wallet": "pay", "refund:wallet": "re"}
+_SAID = {
+    "capture": "Payment",
+    "credit": "Top-up",
+    "refund_reserve": "Top-up refunded",
+    "payout": "Withdrawal",
+}
 
 
-def render_line(line: StatementLine) -> dict[str, Any]:
+def line_of(line: StatementLine) -> Line:
     """A line of a wallet's history, with whatever object its reference names."""
-    named = {_NAMED[match[1]]: match[0] for match in _ID.finditer(line.reference)}
-    return {
-        "id": ids.encode("txn", line.place.transaction_id),
-        "kind": line.kind,
-        "description": describe(line),
-        "reference": line.reference,
-        "amount": to_minor(line.amount),
-        "balance": to_minor(line.balance),
-        **{name: named.get(name) for name in _NAMED.values()},
-        "occurred_at": _time(line.occurred_at),
-        "created_at": _time(line.place.created_at),
-    }
+    named: dict[str, str | None] = dict.fromkeys(_NAMED.values())
+    named |= {_NAMED[match[1]]: match[0] for match in _ID.finditer(line.reference)}
+    before, _, bare = line.reference.rpartition(":")
+    prefix = _BARE.get(before.removeprefix("undo:"))
+    if prefix is not None:
+        named[_NAMED[prefix]] = ids.encode(prefix, UUID(bare))
+    return Line(
+        id=ids.encode("txn", line.place.transaction_id),
+        kind=line.kind,
+        description=_described(line),
+        reference=line.reference,
+        amount=line.amount,
+        balance=line.balance,
+        occurred_at=line.occurred_at,
+        created_at=line.place.created_at,
+        more=named,
+    )
 
 
-def describe(line: StatementLine) -> str:
-    """The line's kind as a person says it: what is undone says so."""
-    words = line.kind.replace("_", " ").capitalize()
+def _described(line: StatementLine) -> str:
+    """The line's kind as a person says it; what was taken back says so."""
+    if line.kind == "hold":
+        return "Hold placed" if line.reference.startswith("hold:place:") else "Hold released"
+    if line.kind == "capture" and line.amount.amount > 0:
+        return "Rest of a hold"
+    words = _SAID.get(line.kind) or line.kind.replace("_", " ").capitalize()
     return f"{words}, undone" if line.reference.startswith("undo:") else words
+
+
+def sheet_of(
+    wallet: Wallet,
+    part: Part,
+    statement: Statement,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+) -> Sheet:
+    """A wallet's statement, to be sent."""
+    id_ = ids.encode("wallet", wallet.id)
+    days = (f"{at:%Y-%m-%d}" if at else "" for at in (since, until))
+    return Sheet(
+        title=f"Statement of {id_}",
+        about=[
+            ("Customer", ids.encode("cus", wallet.customer_id)),
+            ("Account", f"{part}, in {wallet.currency}"),
+        ],
+        facts={
+            "object": "statement",
+            "wallet": id_,
+            "account": part.value,
+            "currency": wallet.currency,
+        },
+        filename="_".join(filter(None, (id_, part.value, *days))),
+        since=since,
+        until=until,
+        opening=statement.opening,
+        closing=statement.closing,
+        lines=map(line_of, statement.lines),
+    )
 
 
 def render_history(page: History, url: str) -> dict[str, Any]:
@@ -301,11 +371,7 @@ def render_history(page: History, url: str) -> dict[str, Any]:
         "object": "list",
         "opening": to_minor(page.opening),
         "closing": to_minor(page.closing),
-        "data": [render_line(line) for line in page.lines],
+        "data": [render_line(line_of(line)) for line in page.lines],
         "has_more": page.more,
         "url": url,
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -72,6 +72,16 @@ def post_many(book_id: UUID, postings: Sequence[Posting]) -> None:
         ledger.post_many(book_id=book_id, postings=postings)
 
 
+def fill(
+    book_id: UUID, code: str, count: int, *, at_a_time: int = 1000, currency: str = "EUR"
+) -> None:
+    """So many lines of one unit each; those of a batch are recorded at one moment."""
+    move = lines(f"debit platform:bank 1 {currency}\n credit {code} 1 {currency}")
+    for begin in range(0, count, at_a_time):
+        numbers = range(begin, min(begin + at_a_time, count))
+        post_many(book_id, [Posting(f"{code}:{number}", "fill", move, NOON) for number in numbers])
+
+
 def reverse(book_id: UUID, reference: str, *, reversal: str = "") -> str:
     reversal = reversal or f"reversal of {reference}"
     with db.unit():

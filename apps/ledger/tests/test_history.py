@@ -17,6 +17,7 @@ from apps.ledger.tests.books import (
     at_once,
     balance,
     eur,
+    fill,
     lines,
     post,
     post_many,
@@ -27,7 +28,6 @@ from apps.ledger.tests.books import (
     until_true,
     violations,
 )
-from apps.ledger.types import Posting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -325,17 +325,6 @@ def balance_before(account, at, transaction_id, *, is_near):
         )
         transaction.set_rollback(True)
     return found
-
-
-def fill(book, wallet, count, *, at_a_time=1000):
-    """So many lines of one unit each; those of a batch are recorded at one moment."""
-    move = lines(f"debit platform:bank 1\n credit {wallet} 1")
-    for begin in range(0, count, at_a_time):
-        batch = [
-            Posting(f"{wallet}:{number}", "fill", move, datetime(2026, 3, 10, tzinfo=UTC))
-            for number in range(begin, min(begin + at_a_time, count))
-        ]
-        post_many(book, batch)
 
 
 def spend_both(book, first, second):

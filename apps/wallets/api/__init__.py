@@ -14,6 +14,7 @@ from apps.wallets.api.wallets import (
     UnfreezeWallet,
     WalletBalance,
     Wallets,
+    WalletStatement,
     WalletTransactions,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "ReleaseHold",
     "UnfreezeWallet",
     "WalletBalance",
+    "WalletStatement",
     "WalletTransactions",
     "Wallets",
 ]

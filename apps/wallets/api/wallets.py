@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core import clock, ids
+from apps.core import clock, ids, statements
 from apps.core.api import (
     CURSORS,
     ApiView,
@@ -23,6 +24,7 @@ from apps.core.api import (
     validated,
 )
 from apps.core.errors import DomainError, InvalidRequest
+from apps.core.statements import Form, form_of, respond
 from apps.idempotency import services as idempotency
 from apps.idempotency.types import OPTIONAL_KEY, RequestFacts
 from apps.wallets import selectors, services
@@ -38,11 +40,14 @@ from apps.wallets.serializers import (
     render_balance,
     render_history,
     render_wallet,
+    sheet_of,
 )
+from apps.wallets.serializers import WalletStatement as WalletStatementShape
 from apps.wallets.types import Part
 
 URL = "/v1/wallets"
 ACCOUNT = OpenApiParameter("account", str, enum=[part.value for part in Part])
+FORM = OpenApiParameter("format", str, enum=[form.value for form in Form])
 PERIOD = [
     OpenApiParameter("from", str, description="a date or a time: recorded then or later"),
     OpenApiParameter("to", str, description="a date, the whole day, or a time: recorded before"),
@@ -195,6 +200,34 @@ class WalletTransactions(ApiView):
         return Response(
             render_history(page, f"{URL}/{ids.encode('wallet', wallet.id)}/transactions")
         )
+
+
+class WalletStatement(ApiView):
+    """A wallet's statement of a period, to be read by a program, in a spreadsheet or on paper."""
+
+    scopes = {"GET": "wallets:read"}
+    content_negotiation_class = statements.FormDecides
+
+    @extend_schema(
+        summary="A wallet's statement: JSON, CSV or a page to print",
+        description=(
+            "Oldest first and whole, however long; opening + lines = closing, and one period's "
+            "closing is the next one's opening. A period that is not over is told up to now."
+        ),
+        operation_id="wallets_statement",
+        responses={
+            (200, "application/json"): WalletStatementShape,
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "text/html"): OpenApiTypes.STR,
+        },
+        parameters=[ACCOUNT, FORM, *PERIOD],
+    )
+    def get(self, request: Request, wallet_id: str) -> StreamingHttpResponse:
+        query = query_of(request, ("account", "format", "from", "to"))
+        form, part, period = form_of(query), part_of(query.get("account")), period_of(query)
+        wallet = _wallet_of(request, wallet_id)
+        statement = selectors.statement(wallet=wallet, part=part, **period)
+        return respond(sheet_of(wallet, part, statement, **period), form, request._request)
 
 
 class _Change(ApiView):
