@@ -22,6 +22,7 @@ from apps.gateways.types import (
     Operation,
     OutcomeUnknown,
     PaymentStatus,
+    ProviderDispute,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -87,6 +88,10 @@ class Provider(PaysOut):
 
     def find_refunds(self, payment_reference: str) -> Iterator[ProviderRefund]:
         """Every refund of one payment."""
+        raise NotImplementedError
+
+    def find_dispute(self, reference: str) -> ProviderDispute:
+        """The dispute as it is now."""
         raise NotImplementedError
 
     def parse_event(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +13,10 @@ from apps.gateways.tests.desk import ended, paid, refunded
 from apps.gateways.tests.test_paypal import AtPayPal
 from apps.gateways.types import (
     CaptureMethod,
+    DisputeReason,
+    DisputeStage,
     Operation,
+    OutcomeUnknown,
     PaymentStatus,
 )
 from apps.sagas.definition import Outcome
@@ -221,3 +225,37 @@ class TestKeysAndTokens(AtPayPal):
         assert ended(said) == ("ABSENT", "not_sent")
         assert said.unsent
         assert side.effects(intent) == 0
+
+
+class TestDispute(AtPayPal):
+    @pytest.fixture
+    def capture(self, desk) -> str:
+        reference = desk.captured()
+        return services.get_payment(provider="paypal", reference=reference).capture_reference
+
+    def test_one_that_is_open_names_the_capture_and_when_we_have_to_answer(self, side, capture):
+        opened = side.paypal.dispute(capture)["dispute_id"]
+
+        found = side.provider.find_dispute(opened)
+
+        assert (found.provider_reference, found.payment_reference) == (opened, capture)
+        assert (found.stage, found.status) == (DisputeStage.CHARGEBACK, "needs_response")
+        assert (found.amount_minor, found.currency, found.amount_lost_minor) == (10_000, "USD", 0)
+        assert found.reason is DisputeReason.FRAUDULENT
+        assert datetime.fromisoformat(found.due_by) > datetime.now(UTC)
+
+    @pytest.mark.parametrize(("won", "status", "lost"), [(True, "won", 0), (False, "lost", 10_000)])
+    def test_one_that_is_decided_says_for_whom(self, side, capture, won, status, lost):
+        opened = side.paypal.dispute(capture, stage="INQUIRY")["dispute_id"]
+        side.paypal.resolve(opened, won=won)
+
+        found = side.provider.find_dispute(opened)
+
+        assert (found.stage, found.status) == (DisputeStage.INQUIRY, status)
+        assert found.amount_lost_minor == lost
+
+    def test_one_that_is_not_there_is_no_answer(self, side):
+        with pytest.raises(OutcomeUnknown) as caught:
+            side.provider.find_dispute("PP-D-1")
+
+        assert caught.value.reason == "object_missing"

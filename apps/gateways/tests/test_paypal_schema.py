@@ -56,6 +56,8 @@ class TestRequests(AtPayPal):
         desk.send(replace(known, sca=StrongAuthentication.REQUIRED))
         desk.send(replace(desk.create_request(), statement_suffix="COPPER KETTLE"))
         self._ask_for_statements(desk, side)
+        captured = side.paypal.order(reference)["captures"][0]["id"]
+        side.provider.find_dispute(side.paypal.dispute(captured)["dispute_id"])
         signed = side.paypal.deliver(side.paypal.events()[0])
         side.provider.parse_event(signed.body, signed.headers, now=datetime.now(UTC))
 

@@ -11,26 +11,18 @@ import pytest
 from paypalrestsdk.api import Api
 from paypalrestsdk.exceptions import ConnectionError as PayPalError
 
-from apps.core import money
-from apps.core.money import from_minor
 from apps.gateways.providers.connections import Interrupted, NotSent
-from apps.gateways.providers.paypal import errors, objects, statement, units
+from apps.gateways.providers.paypal import disputes, errors, objects, statement
 from apps.gateways.providers.paypal.transport import NoToken
 from apps.gateways.types import (
-    AmountNotExpressible,
     Declined,
     LineKind,
     OutcomeUnknown,
     PaymentStatus,
     RefundStatus,
-    require_expressible,
 )
 from apps.gateways.types.declines import DECLINES
 
-# developer.paypal.com/api/rest/reference/currency-codes
-_CURRENCIES = "AUD BRL CAD CNY CZK DKK EUR HKD HUF ILS JPY MYR MXN TWD NZD NOK PHP PLN GBP SGD SEK"
-SUPPORTED = [*_CURRENCIES.split(), "CHF", "THB", "USD"]
-WITHOUT_DECIMALS = {"HUF", "JPY", "TWD"}
 PAYPAL_API = Api(client_id="c", client_secret="s")
 
 
@@ -142,74 +134,6 @@ class TestErrors:
 
     def test_a_state_is_no_decline(self):
         assert not set(errors._CODES) & errors.STATE_ISSUES
-
-
-class TestUnits:
-    def test_the_table_is_all_there_is_between_paypal_and_iso_4217(self):
-        assert set(units.DECIMALS) == set(SUPPORTED)
-        for currency in SUPPORTED:
-            theirs = 0 if currency in WITHOUT_DECIMALS else 2
-            assert units.DECIMALS[currency] == theirs, currency
-            assert (money.exponent(currency) != theirs) == (currency in units.WHOLE_ONLY), currency
-
-    @pytest.mark.parametrize(
-        ("amount", "currency", "value"),
-        [
-            (1_099, "USD", "10.99"),
-            (5, "EUR", "0.05"),
-            (100, "GBP", "1.00"),
-            (500, "JPY", "500"),
-            (150_000, "HUF", "1500"),
-            (100, "TWD", "1"),
-            (10**12, "USD", "10000000000.00"),
-        ],
-    )
-    def test_amounts_are_decimal_strings_and_return_the_same(self, amount, currency, value):
-        told = units.to_paypal(amount, currency)
-
-        assert told == {"currency_code": currency, "value": value}
-        assert units.from_paypal(told) == (amount, currency)
-
-    @pytest.mark.parametrize("currency", SUPPORTED)
-    def test_there_and_back_is_the_same_amount(self, currency):
-        for amount in (100, 1_000, 123_400, 10**12):
-            assert units.minor(units.to_paypal(amount, currency)) == amount
-
-    @pytest.mark.parametrize(
-        ("amount", "currency", "code"),
-        [
-            (150, "HUF", "amount_not_supported"),
-            (1, "TWD", "amount_not_supported"),
-            (1_000, "KWD", "currency_not_supported"),
-            (1_000, "RUB", "currency_not_supported"),
-        ],
-    )
-    def test_what_paypal_cannot_express_is_refused(self, amount, currency, code):
-        with pytest.raises(Declined) as caught:
-            units.to_paypal(amount, currency)
-
-        assert caught.value.code == code
-
-    def test_whoever_may_not_see_a_provider_is_told_the_same(self):
-        for amount in (100, 150):
-            for currency in SUPPORTED:
-                asked = from_minor(amount, currency)
-                try:
-                    units.to_paypal(amount, currency)
-                except Declined:
-                    with pytest.raises(AmountNotExpressible):
-                        require_expressible(provider="paypal", amount=asked)
-                else:
-                    require_expressible(provider="paypal", amount=asked)
-
-    @pytest.mark.parametrize(
-        ("value", "currency"),
-        [("10.999", "USD"), ("1.5", "JPY"), ("1.5", "HUF"), ("ten", "USD"), ("NaN", "USD"),
-         ("Infinity", "USD"), (None, "USD"), ("1.00", "XXX")],
-    )  # fmt: skip
-    def test_what_should_not_exist_is_not_rounded_away(self, value, currency):
-        with pytest.raises(ValueError, match=currency):
-            units.from_paypal({"currency_code": currency, "value": value})
 
 
 TEN = {"currency_code": "USD", "value": "10.00"}
@@ -364,4 +288,44 @@ class TestLines:
             "fee_amount": {"currency_code": "USD", "value": "-0.84"},
             "transaction_status": "S",
             **facts,
+        }
+
+
+class TestDisputes:
+    @pytest.mark.parametrize(
+        ("status", "outcome", "ours"),
+        [
+            ("OPEN", None, "under_review"),
+            ("WAITING_FOR_BUYER_RESPONSE", None, "under_review"),
+            ("WAITING_FOR_SELLER_RESPONSE", None, "needs_response"),
+            ("UNDER_REVIEW", None, "under_review"),
+            ("RESOLVED", "RESOLVED_SELLER_FAVOUR", "won"),
+            ("RESOLVED", "CANCELED_BY_BUYER", "won"),
+            ("RESOLVED", "RESOLVED_WITH_PAYOUT", "won"),
+            ("RESOLVED", "RESOLVED_BUYER_FAVOUR", "lost"),
+            ("RESOLVED", "ACCEPTED", "lost"),
+        ],
+    )
+    def test_every_state_has_one_of_ours(self, status, outcome, ours):
+        assert disputes.dispute(self._dispute(status, outcome)).status == ours
+
+    def test_how_one_ended_is_not_guessed(self):
+        with pytest.raises(ValueError, match="NONE"):
+            disputes.dispute(self._dispute("RESOLVED", "NONE"))
+
+    def test_of_one_lost_in_part_the_part_is_told(self):
+        part = {"amount_refunded": {"currency_code": "USD", "value": "4.00"}}
+        found = self._dispute("RESOLVED", "ACCEPTED", **part)
+
+        assert disputes.dispute(found).amount_lost_minor == 400
+
+    def _dispute(self, status: str, outcome: str | None, **facts: Any) -> dict[str, Any]:
+        return {
+            "dispute_id": "PP-1",
+            "dispute_amount": TEN,
+            "dispute_life_cycle_stage": "CHARGEBACK",
+            "reason": "OTHER",
+            "status": status,
+            "disputed_transactions": [{"seller_transaction_id": "CAP1"}],
+            **({"dispute_outcome": {"outcome_code": outcome, **facts}} if outcome else {}),
         }

@@ -23,6 +23,12 @@ from apps.gateways.types.amounts import (
     set_amount_rules,
 )
 from apps.gateways.types.declines import Decline, decline
+from apps.gateways.types.disputes import (
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    ProviderDispute,
+)
 from apps.gateways.types.endings import Declined, OutcomeUnknown
 from apps.gateways.types.news import (
     BadEvent,
@@ -59,6 +65,9 @@ __all__ = [
     "CreateRequest",
     "Decline",
     "Declined",
+    "DisputeReason",
+    "DisputeStage",
+    "DisputeStatus",
     "InspectPayoutRequest",
     "InspectRefundRequest",
     "InspectRequest",
@@ -69,6 +78,7 @@ __all__ = [
     "PaymentStatus",
     "PayoutStatus",
     "ProviderBank",
+    "ProviderDispute",
     "ProviderEvent",
     "ProviderPayment",
     "ProviderPayout",

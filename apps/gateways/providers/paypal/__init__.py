@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from apps.gateways.providers.base import Provider, judge
 from apps.gateways.providers.connections import Interrupted, NotSent
-from apps.gateways.providers.paypal import errors, events, objects, statement
+from apps.gateways.providers.paypal import disputes, errors, events, objects, statement
 from apps.gateways.providers.paypal.transport import NoToken, Transport
 from apps.gateways.providers.paypal.units import from_paypal, to_paypal
 from apps.gateways.types import (
@@ -33,6 +33,7 @@ from apps.gateways.types import (
     Operation,
     OutcomeUnknown,
     PaymentStatus,
+    ProviderDispute,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -211,6 +212,11 @@ class PayPal(Provider):
     def find_refunds(self, payment_reference: str) -> Iterator[ProviderRefund]:
         with self._asking():
             return iter(list(objects.refunds_of(self._order(payment_reference))))
+
+    def find_dispute(self, reference: str) -> ProviderDispute:
+        with self._asking():
+            path = f"v1/customer/disputes/{quote(reference, safe='')}"
+            return disputes.dispute(self._get(path))
 
     def statement_lines(
         self, *, since: datetime | None = None, payout: str = ""

@@ -72,7 +72,7 @@ def payment(order: Mapping[str, Any]) -> ProviderPayment:
         amount_refunded_minor=sum(_given_back(found) for found in _part(order, "refunds")),
         capture_reference=capture["id"] if captured else "",
         next_action_url=_payer_url(order) if status is PaymentStatus.REQUIRES_ACTION else "",
-        capture_before=_iso(authorization.get("expiration_time")),
+        capture_before=iso(authorization.get("expiration_time")),
         decline_code=_decline_code(authorization) if failed else "",
         provider_code=_reason(authorization) if failed else "",
         void_reason=_void_reason(authorization) if status is PaymentStatus.VOIDED else "",
@@ -192,5 +192,5 @@ def moment(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-def _iso(text: Any) -> str:
+def iso(text: Any) -> str:
     return moment(text).isoformat() if text else ""

@@ -55,7 +55,7 @@ def _shown(order: Record | None) -> Reply:
     amount = unit.get("amount", {"value": "–", "currency_code": ""})
     status = order.body["status"].replace("_", " ").lower() if order else "unknown"
     text = _PAGE.substitute(
-        state="open" if is_open else "closed",
+        state="open" if is_open else "closed" if order else "closed gone",
         amount=escape(f"{amount['value']} {amount['currency_code']}"),
         invoice=escape(unit.get("invoice_id", "–")),
         order=escape(order.id if order else "–"),

@@ -1,0 +1,65 @@
+"""PayPal's disputes in our words. Raises what `objects` raises on what it cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apps.gateways.providers.paypal.objects import iso
+from apps.gateways.providers.paypal.units import from_paypal, minor
+from apps.gateways.types import DisputeReason, DisputeStage, DisputeStatus, ProviderDispute
+
+_REASON: Final = {
+    "UNAUTHORISED": DisputeReason.FRAUDULENT,
+    "MERCHANDISE_OR_SERVICE_NOT_RECEIVED": DisputeReason.NOT_RECEIVED,
+    "MERCHANDISE_OR_SERVICE_NOT_AS_DESCRIBED": DisputeReason.NOT_AS_DESCRIBED,
+    "CREDIT_NOT_PROCESSED": DisputeReason.CREDIT_NOT_PROCESSED,
+    "DUPLICATE_TRANSACTION": DisputeReason.DUPLICATE,
+    "PAYMENT_BY_OTHER_MEANS": DisputeReason.DUPLICATE,
+    "CANCELED_RECURRING_BILLING": DisputeReason.SUBSCRIPTION_CANCELED,
+}
+_STATUS: Final = {
+    "OPEN": DisputeStatus.UNDER_REVIEW,
+    "WAITING_FOR_BUYER_RESPONSE": DisputeStatus.UNDER_REVIEW,
+    "WAITING_FOR_SELLER_RESPONSE": DisputeStatus.NEEDS_RESPONSE,
+    "UNDER_REVIEW": DisputeStatus.UNDER_REVIEW,
+    "OTHER": DisputeStatus.UNDER_REVIEW,
+}
+# "With payout": PayPal pays the payer, and the money stays with us.
+_WON: Final = frozenset(
+    {"RESOLVED_SELLER_FAVOUR", "RESOLVED_WITH_PAYOUT", "CANCELED_BY_BUYER", "DENIED"}
+)
+_LOST: Final = frozenset({"RESOLVED_BUYER_FAVOUR", "ACCEPTED"})
+
+
+def dispute(found: Mapping[str, Any]) -> ProviderDispute:
+    amount, currency = from_paypal(found["dispute_amount"])
+    status, outcome = _status(found), found.get("dispute_outcome") or {}
+    is_inquiry = found["dispute_life_cycle_stage"] == "INQUIRY"
+    lost = 0
+    if status is DisputeStatus.LOST:
+        given = outcome.get("amount_refunded")
+        lost = minor(given) if given else amount
+    return ProviderDispute(
+        provider_reference=found["dispute_id"],
+        stage=DisputeStage.INQUIRY if is_inquiry else DisputeStage.CHARGEBACK,
+        status=status,
+        reason=_REASON.get(found["reason"], DisputeReason.GENERAL),
+        amount_minor=amount,
+        currency=currency,
+        payment_reference=found["disputed_transactions"][0]["seller_transaction_id"],
+        amount_lost_minor=lost,
+        due_by=iso(found.get("seller_response_due_date")),
+        provider_reason=found["reason"],
+    )
+
+
+def _status(found: Mapping[str, Any]) -> DisputeStatus:
+    if found["status"] != "RESOLVED":
+        return _STATUS[found["status"]]
+    code = found["dispute_outcome"]["outcome_code"]
+    if code in _WON:
+        return DisputeStatus.WON
+    if code in _LOST:
+        return DisputeStatus.LOST
+    raise ValueError(f"resolved, and nobody knows how: {code}")
