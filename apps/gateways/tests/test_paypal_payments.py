@@ -45,7 +45,7 @@ class TestPayer(AtPayPal):
 
         payment = services.get_payment(provider="paypal", reference=reference)
 
-        assert payment.status is PaymentStatus.REQUIRES_ACTION
+        assert payment.status is PaymentStatus.CREATED
         assert side.paypal.order(reference)["authorizations"] == []
 
     @pytest.mark.parametrize("kind", ["timeout_after", "reset_before", "error_after"])
@@ -88,6 +88,7 @@ class TestPayer(AtPayPal):
         assert services.send(confirm).outcome is Outcome.UNKNOWN
         side.paypal.approve(reference)
 
+        assert services.look_up(confirm).outcome is Outcome.ABSENT
         assert paid(services.send(confirm)).status is PaymentStatus.AUTHORIZED
 
     def test_an_older_billing_agreement_pays(self, desk):

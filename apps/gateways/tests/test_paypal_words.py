@@ -162,7 +162,7 @@ class TestStates:
             (order("CREATED"), PaymentStatus.CREATED),
             (order("SAVED"), PaymentStatus.CREATED),
             (order("PAYER_ACTION_REQUIRED"), PaymentStatus.REQUIRES_ACTION),
-            (order("APPROVED"), PaymentStatus.REQUIRES_ACTION),
+            (order("APPROVED"), PaymentStatus.CREATED),
             (order("VOIDED"), PaymentStatus.FAILED),
             (order("COMPLETED", authorizations=[authorized("CREATED")]), PaymentStatus.AUTHORIZED),
             (order("COMPLETED", authorizations=[authorized("PENDING")]), PaymentStatus.PROCESSING),

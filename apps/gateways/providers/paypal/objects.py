@@ -22,8 +22,8 @@ _ORDER_STATUS: Final = {
     "CREATED": PaymentStatus.CREATED,
     "SAVED": PaymentStatus.CREATED,
     "PAYER_ACTION_REQUIRED": PaymentStatus.REQUIRES_ACTION,
-    # The payer has agreed; it takes a call of ours to authorize.
-    "APPROVED": PaymentStatus.REQUIRES_ACTION,
+    # The payer has agreed, and nothing is held until a call of ours authorizes it.
+    "APPROVED": PaymentStatus.CREATED,
     "VOIDED": PaymentStatus.FAILED,
 }
 _AUTHORIZATION_STATUS: Final = {
