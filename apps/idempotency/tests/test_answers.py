@@ -20,6 +20,7 @@ from apps.core.ids import new_id
 from apps.idempotency import services
 from apps.idempotency.errors import Busy, KeyMalformed, KeyRequired, KeyReused
 from apps.idempotency.models import IdempotencyKey
+from apps.idempotency.services import keeping
 from apps.idempotency.tests.scene import Scene, body_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -191,7 +192,7 @@ class TestExpiry:
         assert scene.send().content == b'{"id":"x"}'
 
     def test_goes_in_batches_until_nothing_is_left(self, scene, monkeypatch):
-        monkeypatch.setattr(services, "EXPIRY_BATCH", 3)
+        monkeypatch.setattr(keeping, "EXPIRY_BATCH", 3)
         for number in range(7):
             scene.send(f"k{number}")
         assert services.expire(now=clock.now() + timedelta(hours=49)) == 7
@@ -210,8 +211,8 @@ class TestExpiry:
         from apps.idempotency.tasks import expire
 
         settings.PAYSYS_IDEMPOTENCY_HOURS = 0
-        monkeypatch.setattr(services, "EXPIRY_BATCH", 2)
-        monkeypatch.setattr(services, "EXPIRY_BATCHES", 2)
+        monkeypatch.setattr(keeping, "EXPIRY_BATCH", 2)
+        monkeypatch.setattr(keeping, "EXPIRY_BATCHES", 2)
         for number in range(5):
             scene.send(f"k{number}")
         with queue.recorded() as bells:
@@ -221,7 +222,50 @@ class TestExpiry:
     def test_reads_no_row_that_is_too_young(self, scene):
         """The id says when a key was made: what came since is never looked at."""
         scene.send()
-        bound = services._lowest_id_of(clock.now() - timedelta(hours=1))
+        bound = keeping._lowest_id_of(clock.now() - timedelta(hours=1))
         assert bound < scene.key().id
-        assert services._lowest_id_of(clock.now() + timedelta(seconds=1)) > scene.key().id
-        assert new_id() > services._lowest_id_of(clock.now() - timedelta(milliseconds=5))
+        assert keeping._lowest_id_of(clock.now() + timedelta(seconds=1)) > scene.key().id
+        assert new_id() > keeping._lowest_id_of(clock.now() - timedelta(milliseconds=5))
+
+
+class TestForgetting:
+    def forget(self, scene, customer_id, *resource_ids):
+        with db.unit():
+            services.forget_answers(
+                book_id=scene.book_id, customer_id=customer_id, resource_ids=resource_ids
+            )
+
+    def bodies(self):
+        return {row.key: row.body for row in IdempotencyKey.objects.all()}
+
+    def test_of_a_customer_leaves_everybody_elses(self, scene):
+        customer, other = new_id(), new_id()
+        scene.send("theirs", customer_id=customer)
+        scene.send("another's", customer_id=other)
+        scene.send("made them")
+        scene.send("nobody's")
+        made = IdempotencyKey.objects.get(key="made them").id
+        kept = self.bodies()
+        self.forget(scene, customer, made)
+
+        forgotten = {"theirs": None, "made them": None}
+        assert self.bodies() == {**kept, **forgotten}
+        self.forget(scene, customer, made)
+
+    def test_another_merchants_answers_stay(self, scene):
+        customer = new_id()
+        scene.send("k", customer_id=customer)
+        elsewhere = Scene()
+        self.forget(elsewhere, customer)
+        assert self.bodies()["k"] is not None
+
+    def test_a_repeat_acts_no_second_time_and_is_answered_from_what_is_left(self, scene):
+        customer = new_id()
+        scene.send("k", customer_id=customer)
+        self.forget(scene, customer)
+        scene.unlock("k")
+        scene.answer = (201, {"name": None}, True)
+
+        assert body_of(scene.send("k", customer_id=customer)) == {"name": None}
+        assert len(scene.things()) == 1
+        assert services.expire(now=clock.now() + timedelta(hours=49)) == 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import (
     IntegrityError,
     InterfaceError,
@@ -19,7 +18,6 @@ from django.db import (
     transaction,
 )
 from django.http import HttpResponse
-from rest_framework.renderers import JSONRenderer
 
 from apps.core import api, db
 from apps.core.errors import DomainError
@@ -27,15 +25,17 @@ from apps.core.ids import new_id
 from apps.idempotency import selectors
 from apps.idempotency.errors import Busy, InFlight, KeyMalformed, KeyRequired, KeyReused
 from apps.idempotency.selectors import Found
+from apps.idempotency.services.keeping import (
+    ORDERS_LAST,
+    UNTIL_LET_EXPIRE,
+    let_expire,
+    retention,
+    written,
+)
 from apps.idempotency.types import Create, Finality, Render, RequestFacts
 
 LOCK_SECONDS = 5  # how long a request that holds a key is taken to be alive
 ATTEMPTS = 10  # of one unit, when what it read was stale or the database asked to try again
-EXPIRY_BATCH = 1000
-EXPIRY_BATCHES = 100
-# The key of a payment or refund is kept while its run is open: `let_expire` sets the real date.
-UNTIL_LET_EXPIRE = datetime(9999, 12, 31, tzinfo=UTC)
-ORDERS_LAST = timedelta(days=30)
 
 # The answers that are for good: the same request would only meet them again.
 STORED = frozenset({200, 201, 402, 409})
@@ -95,59 +95,6 @@ def run(
     return _Claim(facts, create, render, on_duplicate).answer()
 
 
-def store_answer(*, resource_id: UUID, status: int, content: Mapping[str, Any]) -> None:
-    """Store the answer in the commit that makes it true, if the key of this resource has none.
-
-    For a run that reaches its answer point: it saves whoever waits a commit of its own (`render`
-    then returns `Finality.STORED`), and a client that gave up finds the answer there.
-
-    Retries: harmless. Transaction: joins the caller's unit or transaction.
-    """
-    db.write(
-        "UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s::timestamptz"
-        " WHERE id = %s::uuid AND body IS NULL",
-        (status, _written(content), UNTIL_LET_EXPIRE, resource_id),
-    )
-
-
-def let_expire(*, resource_id: UUID, now: datetime) -> None:
-    """Say that the run of this resource has ended: its key expires from now on, answered or not.
-
-    Does nothing where there is no key.
-
-    Retries: harmless. Transaction: joins the caller's unit or transaction.
-    """
-    db.write(
-        "UPDATE idempotency_key SET expires_at = %s::timestamptz WHERE id = %s::uuid",
-        (now + _retention(), resource_id),
-    )
-
-
-def expire(*, now: datetime) -> int:
-    """Delete the keys whose time is over, in batches; returns how many.
-
-    A key without an answer has no such time (see `let_expire`) and stays. Keys are found by their
-    id, which is a UUIDv7: nothing made within the retention can have expired.
-
-    Retries: harmless. Transaction: one per batch.
-    """
-    oldest_alive = _lowest_id_of(now - _retention())
-    deleted = 0
-    for _ in range(EXPIRY_BATCHES):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM idempotency_key WHERE id IN ("
-                " SELECT id FROM idempotency_key WHERE id < %s AND expires_at <= %s"
-                " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)",
-                (oldest_alive, now, EXPIRY_BATCH),
-            )
-            batch = cursor.rowcount
-        deleted += batch
-        if batch < EXPIRY_BATCH:
-            break
-    return deleted
-
-
 class _Claim:
     """One request with a key, from claim to answer."""
 
@@ -192,8 +139,9 @@ class _Claim:
 
     def _claim(self) -> None:
         db.write(
-            "INSERT INTO idempotency_key (id, book_id, scope, key, fingerprint, locked_until)"
-            " VALUES (%s::uuid, %s::uuid, %s, %s, %s,"
+            "INSERT INTO idempotency_key"
+            " (id, book_id, scope, key, fingerprint, customer_id, locked_until)"
+            " VALUES (%s::uuid, %s::uuid, %s, %s, %s, %s::uuid,"
             " clock_timestamp() + make_interval(secs => %s))",
             (
                 self.resource_id,
@@ -201,6 +149,7 @@ class _Claim:
                 self.facts.scope,
                 self.facts.key,
                 self.fingerprint,
+                self.facts.customer_id,
                 LOCK_SECONDS,
             ),
         )
@@ -219,7 +168,7 @@ class _Claim:
         refusal = _explained(error, self.on_duplicate)
         if not _is_stored(refusal):
             raise refusal from error
-        body = _written(api.error_body(refusal, self.facts.request_id))
+        body = written(api.error_body(refusal, self.facts.request_id))
         if self._claim_with(refusal.status, body):
             return _response(refusal.status, body)
         found = self._find()
@@ -242,7 +191,7 @@ class _Claim:
                     self.fingerprint,
                     status,
                     body,
-                    self.facts.now + _retention(),
+                    self.facts.now + retention(),
                 ),
             )
             return cursor.rowcount == 1
@@ -269,7 +218,7 @@ class _Claim:
                 api.error_body(error, self.facts.request_id),
                 True,
             )
-        body = _written(content)
+        body = written(content)
         if not is_final and not self.facts.is_held:  # an order that outlasts its request
             with db.unit():
                 let_expire(resource_id=self.resource_id, now=self.facts.now + ORDERS_LAST)
@@ -295,7 +244,7 @@ class _Claim:
 
     def _expiry(self) -> datetime | None:
         """A key whose resource has a run of its own is kept until the run has ended."""
-        return None if self.facts.is_held else self.facts.now + _retention()
+        return None if self.facts.is_held else self.facts.now + retention()
 
     def _recover(self, error: OperationalError | InterfaceError) -> None:
         """Come back from a unit that was rolled back, or of which we do not know that it was.
@@ -347,7 +296,7 @@ def _run_without_key(
         except db.GuardFailed:
             continue
         status, content, _ = render(resource_id if created is None else created, False)  # noqa: FBT003
-        return _response(status, _written(content))
+        return _response(status, written(content))
     raise Busy
 
 
@@ -375,19 +324,6 @@ def _is_stored(error: DomainError) -> bool:
 
 def _sqlstate(error: Exception) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
-
-
-def _retention() -> timedelta:
-    return timedelta(hours=settings.PAYSYS_IDEMPOTENCY_HOURS)
-
-
-def _lowest_id_of(moment: datetime) -> UUID:
-    """No UUIDv7 made at or after `moment` is below this."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
-
-
-def _written(content: Mapping[str, Any]) -> str:
-    return JSONRenderer().render(content).decode()
 
 
 def _response(status: int, body: str, *, is_replay: bool = False) -> HttpResponse:
