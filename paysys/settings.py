@@ -145,6 +145,8 @@ if PAYSYS_MODE == "test" and not PAYPAL_CLIENT_ID:
     )
 # Who takes a payment whose token names no provider; `instant` is for `bench payments` alone.
 PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
+# Whose tokens a saved payment method may have.
+PAYSYS_TOKEN_PROVIDERS = ("stripe", "paypal")
 
 # --- currencies
 PAYSYS_QUOTE_SECONDS = env.int("PAYSYS_QUOTE_SECONDS", 300)  # long enough to fill in a checkout

@@ -44,6 +44,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/transfers/<str:transfer_id>", payments.OneTransfer.as_view()),
     path("v1/payment_methods", wallets.PaymentMethods.as_view()),
     path("v1/payment_methods/<str:payment_method_id>", wallets.OnePaymentMethod.as_view()),
+    path(
+        "v1/payment_methods/<str:payment_method_id>/detach", wallets.DetachPaymentMethod.as_view()
+    ),
+    path(
+        "v1/payment_methods/<str:payment_method_id>/tokens", wallets.PaymentMethodTokens.as_view()
+    ),
     path("v1/wallets", wallets.Wallets.as_view()),
     path("v1/wallets/<str:wallet_id>", wallets.OneWallet.as_view()),
     path("v1/wallets/<str:wallet_id>/freeze", wallets.FreezeWallet.as_view()),

@@ -8,9 +8,9 @@ INVARIANTS = (
         sql="""
             SELECT m.id FROM wallets_payment_method m
             LEFT JOIN wallets_customer c ON c.id = m.customer_id
-            WHERE c.erased_at IS NULL AND NOT EXISTS (
+            WHERE c.erased_at IS NULL AND (m.detached_at IS NULL) <> EXISTS (
                 SELECT FROM wallets_payment_method_token t WHERE t.payment_method_id = m.id)""",
-        says="Every payment method has a provider's token, unless its customer was erased.",
+        says="A payment method has a provider's token until it is detached or its customer erased.",
     ),
     Invariant(
         name="erased_customer_has_no_token",
@@ -20,6 +20,16 @@ INVARIANTS = (
             JOIN wallets_payment_method_token t ON t.payment_method_id = m.id
             WHERE c.erased_at IS NOT NULL""",
         says="Nothing of an erased customer can be charged.",
+    ),
+    Invariant(
+        name="default_payment_method_is_the_customers",
+        sql="""
+            SELECT c.id FROM wallets_customer c
+            LEFT JOIN wallets_payment_method m ON m.id = c.default_payment_method_id
+            WHERE c.default_payment_method_id IS NOT NULL AND (
+                m.customer_id IS DISTINCT FROM c.id OR m.detached_at IS NOT NULL
+                OR c.erased_at IS NOT NULL)""",
+        says="A customer's default payment method is one of theirs, and not detached.",
     ),
     Invariant(
         name="payment_method_stays_in_its_book",

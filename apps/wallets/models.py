@@ -61,7 +61,8 @@ class Customer(models.Model):
 class PaymentMethod(models.Model):
     """A card or bank account that a provider keeps for us.
 
-    What it looks like (`brand` … `fingerprint`) is null until a first charge has shown it.
+    What it looks like (`brand` … `fingerprint`) is null until a first charge has shown it. A
+    detached one has no token any more, and is still the customer's: their erasure has to find it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -75,6 +76,7 @@ class PaymentMethod(models.Model):
     funding = models.CharField(max_length=20, null=True)
     country = models.CharField(max_length=2, null=True)
     fingerprint = models.CharField(max_length=100, null=True)
+    detached_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

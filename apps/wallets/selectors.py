@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.core.errors import NotFound
 from apps.core.money import Money
@@ -55,12 +55,14 @@ def get_customer(*, book_id: UUID, id: UUID) -> Customer:  # noqa: A002
 
 def find_customer(*, book_id: UUID, id: UUID) -> Customer | None:  # noqa: A002
     """One customer of this merchant, or None."""
-    return Customer.objects.filter(book_id=book_id, id=id).first()
+    return list_customers(book_id=book_id).filter(id=id).first()
 
 
 def list_customers(*, book_id: UUID) -> QuerySet[Customer]:
-    """A merchant's customers."""
-    return Customer.objects.filter(book_id=book_id)
+    """A merchant's customers, each with the kind of its default payment method."""
+    default = PaymentMethod.objects.filter(id=OuterRef("default_payment_method_id"))
+    customers = Customer.objects.filter(book_id=book_id)
+    return customers.annotate(default_kind=Subquery(default.values("kind")[:1]))
 
 
 def get_payment_method(*, book_id: UUID, id: UUID) -> StoredMethod:  # noqa: A002
@@ -133,9 +135,11 @@ def get_method_row(*, book_id: UUID, id: UUID) -> PaymentMethod:  # noqa: A002
 def list_payment_methods(
     *, book_id: UUID, customer_id: UUID | None = None
 ) -> QuerySet[PaymentMethod]:
-    """A merchant's payment methods, or those of one customer."""
-    methods = PaymentMethod.objects.filter(book_id=book_id)
-    return methods if customer_id is None else methods.filter(customer_id=customer_id)
+    """A merchant's payment methods, or those that one customer has."""
+    methods = PaymentMethod.objects.filter(book_id=book_id).prefetch_related("tokens")
+    if customer_id is None:
+        return methods
+    return methods.filter(customer_id=customer_id, detached_at=None)
 
 
 def get_wallet(*, book_id: UUID, id: UUID) -> Wallet:  # noqa: A002

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 from apps.core import ids
 from apps.core.money import Money
+
+
+class CustomerChanges(TypedDict, total=False):
+    """What of a customer is to be changed; what is not there stays."""
+
+    name: str | None
+    email: str | None
+    metadata: Mapping[str, str]
+    default_payment_method_id: UUID | None
 
 
 class MethodKind(StrEnum):

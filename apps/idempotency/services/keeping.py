@@ -83,7 +83,8 @@ def forget_answers(*, book_id: UUID, customer_id: UUID, resource_ids: Collection
     Retries: harmless. Transaction: joins the caller's unit or transaction.
     """
     db.write(
-        "UPDATE idempotency_key SET status_code = NULL, body = NULL WHERE book_id = %s"
+        "UPDATE idempotency_key SET status_code = NULL, body = NULL,"
+        " locked_until = least(locked_until, clock_timestamp()) WHERE book_id = %s"
         " AND (customer_id = %s OR id = ANY (%s)) AND body IS NOT NULL",
         (book_id, customer_id, list(resource_ids)),
     )

@@ -263,7 +263,6 @@ class TestForgetting:
         customer = new_id()
         scene.send("k", customer_id=customer)
         self.forget(scene, customer)
-        scene.unlock("k")
         scene.answer = (201, {"name": None}, True)
 
         assert body_of(scene.send("k", customer_id=customer)) == {"name": None}

@@ -34,6 +34,9 @@ class Shop:
             headers=self._headers({"Idempotency-Key": key} if key is not None else {}),
         )
 
+    def delete(self, path: str) -> Any:
+        return Client().delete(path, headers=self._headers({}))
+
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key}", **more}
 

@@ -19,7 +19,8 @@ from apps.idempotency import services as idempotency
 from apps.idempotency.types import REQUIRED_KEY, RequestFacts
 from apps.wallets import selectors, services
 from apps.wallets.api.requests import PAGE, book_of, caller_of
-from apps.wallets.serializers import HoldList, HoldShape, NewHold, Nothing, render_hold
+from apps.wallets.serializers.people import Nothing
+from apps.wallets.serializers.wallets import HoldList, HoldShape, NewHold, render_hold
 from apps.wallets.types import HoldStatus
 
 STATUS = OpenApiParameter("status", str, enum=[status.value for status in HoldStatus])
@@ -119,20 +120,21 @@ class ReleaseHold(ApiView):
     )
     def post(self, request: Request, wallet_id: str, hold_id: str) -> HttpResponse:
         validated(Nothing, request)
-        caller, facts = caller_of(request), RequestFacts.of(request)
-        wallet, hold = ids.decode("wallet", wallet_id), ids.decode("hold", hold_id)
+        caller, hold = caller_of(request), ids.decode("hold", hold_id)
+        wallet = selectors.get_wallet(book_id=caller.book_id, id=ids.decode("wallet", wallet_id))
+        facts = RequestFacts.of(request, customer_id=wallet.customer_id)
 
         def create(_: UUID) -> None:
             services.release_standalone_hold(
                 book_id=caller.book_id,
-                wallet_id=wallet,
+                wallet_id=wallet.id,
                 hold_id=hold,
                 actor=caller.actor,
                 now=facts.now,
             )
 
         def render(_made: Any, _is_taken_over: bool) -> tuple[int, dict[str, Any], bool]:
-            return 200, _hold_body(caller.book_id, wallet, hold), True
+            return 200, _hold_body(caller.book_id, wallet.id, hold), True
 
         return idempotency.run(facts, create, render)
 

@@ -30,9 +30,9 @@ from apps.idempotency.types import OPTIONAL_KEY, RequestFacts
 from apps.wallets import selectors, services
 from apps.wallets.api.requests import PAGE, book_of, caller_of, customer_id_of
 from apps.wallets.models import Wallet
-from apps.wallets.serializers import (
+from apps.wallets.serializers.people import Nothing
+from apps.wallets.serializers.wallets import (
     NewWallet,
-    Nothing,
     WalletBalanceShape,
     WalletHistory,
     WalletList,
@@ -42,7 +42,7 @@ from apps.wallets.serializers import (
     render_wallet,
     sheet_of,
 )
-from apps.wallets.serializers import WalletStatement as WalletStatementShape
+from apps.wallets.serializers.wallets import WalletStatement as WalletStatementShape
 from apps.wallets.types import Part
 
 URL = "/v1/wallets"
@@ -71,7 +71,8 @@ class Wallets(ApiView):
         values = validated(NewWallet, request)
         customer_id = customer_id_of(values["customer"])
         assert customer_id is not None
-        caller, facts = caller_of(request), RequestFacts.of(request, key_required=False)
+        caller = caller_of(request)
+        facts = RequestFacts.of(request, key_required=False, customer_id=customer_id)
 
         def create(wallet_id: UUID) -> None:
             services.open_wallet(
@@ -239,14 +240,16 @@ class _Change(ApiView):
         self, request: Request, wallet_id: str, change: Callable[..., None]
     ) -> HttpResponse:
         validated(Nothing, request)
-        caller, id_ = caller_of(request), ids.decode("wallet", wallet_id)
-        facts = RequestFacts.of(request, key_required=False, is_locking=True)
+        caller, wallet = caller_of(request), _wallet_of(request, wallet_id)
+        facts = RequestFacts.of(
+            request, key_required=False, is_locking=True, customer_id=wallet.customer_id
+        )
 
         def create(_: UUID) -> None:
-            change(book_id=caller.book_id, wallet_id=id_, actor=caller.actor, now=facts.now)
+            change(book_id=caller.book_id, wallet_id=wallet.id, actor=caller.actor, now=facts.now)
 
         def render(_made: Any, _is_taken_over: bool) -> tuple[int, dict[str, Any], bool]:
-            return 200, _wallet_body(caller.book_id, id_), True
+            return 200, _wallet_body(caller.book_id, wallet.id), True
 
         return idempotency.run(facts, create, render)
 

@@ -2,12 +2,11 @@
 
 from apps.wallets.services.customers import (
     CustomerErased,
-    Stored,
+    PaymentMethodDetached,
     create_customer,
-    describe_payment_method,
     erase_customer,
     require_customer,
-    store_payment_method,
+    update_customer,
 )
 from apps.wallets.services.holds import (
     HoldNotOpen,
@@ -16,6 +15,15 @@ from apps.wallets.services.holds import (
     place_hold,
     release_hold,
     take_over_hold,
+)
+from apps.wallets.services.methods import (
+    Stored,
+    TokenExists,
+    TokenInUse,
+    add_token,
+    describe_payment_method,
+    detach_payment_method,
+    store_payment_method,
 )
 from apps.wallets.services.standalone import (
     DEFAULT_SECONDS,
@@ -53,15 +61,20 @@ __all__ = [
     "CustomerErased",
     "HoldNotOpen",
     "HoldOfPayment",
+    "PaymentMethodDetached",
     "Stored",
+    "TokenExists",
+    "TokenInUse",
     "WalletClosed",
     "WalletExists",
     "WalletFrozen",
     "WalletNotEmpty",
+    "add_token",
     "capture_hold",
     "close_wallet",
     "create_customer",
     "describe_payment_method",
+    "detach_payment_method",
     "erase_customer",
     "expire_holds",
     "freeze_wallet",
@@ -80,4 +93,5 @@ __all__ = [
     "store_payment_method",
     "take_over_hold",
     "unfreeze_wallet",
+    "update_customer",
 ]

@@ -1,23 +1,39 @@
-"""Customers and payment methods. Tokens only: what a card is, its provider knows."""
+"""Customers: stored, changed, forgotten."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.audit import services as audit
 from apps.core import crypto, db
 from apps.core.errors import Conflict, NotFound
-from apps.core.ids import new_id
 from apps.core.types import Actor
+from apps.idempotency import services as idempotency
+from apps.merchants import services as merchants
 from apps.wallets import selectors
-from apps.wallets.models import CUSTOMER_TABLE, Customer, PaymentMethod, PaymentMethodToken
-from apps.wallets.types import MethodKind
+from apps.wallets.models import (
+    CUSTOMER_TABLE,
+    Customer,
+    Hold,
+    PaymentMethod,
+    PaymentMethodToken,
+    Wallet,
+)
+from apps.wallets.types import CustomerChanges
+
+
+class PaymentMethodDetached(Conflict):
+    """Nobody can charge a detached payment method, and nothing is done with it any more."""
+
+    code = "payment_method_detached"
+    says = "This payment method was detached."
 
 
 class CustomerErased(Conflict):
@@ -25,13 +41,6 @@ class CustomerErased(Conflict):
 
     code = "customer_erased"
     says = "This customer was erased."
-
-
-class Stored(NamedTuple):
-    """Which payment method a request got, and whether it made it."""
-
-    id: UUID
-    is_new: bool
 
 
 def create_customer(
@@ -60,36 +69,66 @@ def create_customer(
             json.dumps(dict(metadata)),
         ),
     )
-    audit.record(
-        book_id=book_id,
-        actor=actor,
-        action="customer.created",
-        subject_id=customer_id,
-        subject_kind="customer",
-        facts={},
-        now=now,
-    )
+    _record(book_id, customer_id, "customer.created", actor, now)
+
+
+def update_customer(
+    *, book_id: UUID, customer_id: UUID, changes: CustomerChanges, actor: Actor, now: datetime
+) -> None:
+    """Change what is given and leave the rest; None takes it away. Metadata are replaced whole.
+
+    Retries: harmless. Transaction: its own, or a part of the caller's; locks the customer.
+
+    :raises NotFound: no such customer, or the default is no payment method of theirs.
+    :raises CustomerErased: there was one.
+    :raises PaymentMethodDetached: the default would be one that cannot be charged any more.
+    """
+    with transaction.atomic():
+        customer = lock_customer(book_id=book_id, customer_id=customer_id)
+        if customer.erased_at is not None:
+            raise CustomerErased
+        default = changes.get("default_payment_method_id")
+        if default is not None:
+            _refuse_as_default(book_id, customer_id, default)
+        for name in ("name", "email"):
+            if name in changes:
+                column = f"{name}_encrypted"
+                sealed = _encrypted(changes[name], column, customer_id, book_id)
+                setattr(customer, column, sealed)
+        if "metadata" in changes:
+            customer.metadata = dict(changes["metadata"])
+        if "default_payment_method_id" in changes:
+            customer.default_payment_method_id = default
+        if not changes:
+            return
+        customer.save()
+        _record(book_id, customer_id, "customer.updated", actor, now, fields=sorted(changes))
 
 
 def erase_customer(*, book_id: UUID, customer_id: UUID, actor: Actor, now: datetime) -> None:
-    """Forget who a customer is, for good: name, address, notes, and what their cards look like.
+    """Forget who a customer is, for good: names, addresses, notes, bank accounts, cards' looks.
 
-    Their payment methods lose the providers' tokens and cannot be charged any more; the rows stay,
-    because payments name them, and so the books stay whole.
+    Their payment methods lose the providers' tokens and cannot be charged any more; what we once
+    answered about them is forgotten too. The rows stay, because payments name them, and so do their
+    wallets with what is in them, and so the books stay whole.
 
     Retries: erasing again changes nothing.
-    Transaction: its own, or a part of the caller's.
+    Transaction: its own, or a part of the caller's; locks the customer.
 
     :raises NotFound: no such customer, or another merchant's.
     """
     with transaction.atomic():
-        rows = Customer.objects.select_for_update().filter(book_id=book_id, id=customer_id)
-        customer = rows.first()
-        if customer is None:
-            raise NotFound("No such customer.")
+        customer = lock_customer(book_id=book_id, customer_id=customer_id)
         if customer.erased_at is not None:
             return
-        rows.update(name_encrypted=None, email_encrypted=None, metadata={}, erased_at=now)
+        rows = Customer.objects.filter(book_id=book_id, id=customer_id)
+        rows.update(
+            name_encrypted=None,
+            email_encrypted=None,
+            metadata={},
+            default_payment_method_id=None,
+            erased_at=now,
+        )
         methods = PaymentMethod.objects.filter(book_id=book_id, customer_id=customer_id)
         PaymentMethodToken.objects.filter(book_id=book_id, payment_method__in=methods).delete()
         methods.update(
@@ -101,15 +140,45 @@ def erase_customer(*, book_id: UUID, customer_id: UUID, actor: Actor, now: datet
             country=None,
             fingerprint=None,
         )
-        audit.record(
-            book_id=book_id,
-            actor=actor,
-            action="customer.erased",
-            subject_id=customer_id,
-            subject_kind="customer",
-            facts={},
-            now=now,
+        wallets = Wallet.objects.filter(book_id=book_id, customer_id=customer_id)
+        list(wallets.select_for_update(no_key=True).order_by("id"))  # no hold is on its way
+        holds = Hold.objects.filter(book_id=book_id, wallet__in=wallets)
+        made = [customer_id, *_ids(methods), *_ids(wallets), *_ids(holds)]
+        wallets.exclude(metadata={}).update(metadata={})
+        holds.exclude(metadata={}).update(metadata={})
+        merchants.forget_bank_accounts(
+            book_id=book_id, customer_id=customer_id, actor=actor, now=now
         )
+        idempotency.forget_answers(book_id=book_id, customer_id=customer_id, resource_ids=made)
+        _record(book_id, customer_id, "customer.erased", actor, now)
+
+
+def lock_customer(*, book_id: UUID, customer_id: UUID) -> Customer:
+    """The customer's row, which nobody else changes until the caller's transaction ends.
+
+    Of a customer's rows it is locked first.
+
+    :raises NotFound: no such customer, or another merchant's.
+    """
+    rows = Customer.objects.select_for_update(no_key=True)
+    customer = rows.filter(book_id=book_id, id=customer_id).first()
+    if customer is None:
+        raise NotFound("No such customer.")
+    return customer
+
+
+def _refuse_as_default(book_id: UUID, customer_id: UUID, method_id: UUID) -> None:
+    method = PaymentMethod.objects.filter(
+        book_id=book_id, customer_id=customer_id, id=method_id
+    ).first()
+    if method is None:
+        raise NotFound("The customer has no such method.", param="default_payment_method")
+    if method.detached_at is not None:
+        raise PaymentMethodDetached(param="default_payment_method")
+
+
+def _ids(rows: QuerySet[Any]) -> list[UUID]:
+    return list(rows.values_list("id", flat=True))
 
 
 def require_customer(*, book_id: UUID, customer_id: UUID) -> None:
@@ -133,109 +202,23 @@ def require_customer(*, book_id: UUID, customer_id: UUID) -> None:
     )
 
 
-def store_payment_method(
-    *,
-    book_id: UUID,
-    payment_method_id: UUID,
-    customer_id: UUID | None,
-    kind: MethodKind,
-    provider: str,
-    token: str,
-    actor: Actor,
-    now: datetime,
-) -> Stored:
-    """Store what `provider` calls a card or account. Nobody is asked what it is: see `describe…`.
-
-    A customer has a token once: storing it again returns the method there is. Without a customer
-    every call stores another method.
-
-    Retries: the same `payment_method_id` twice is refused by the database.
-    Transaction: joins the caller's unit or transaction.
-
-    :raises NotFound: no such customer, or another merchant's.
-    :raises CustomerErased: there was one.
-    :raises GuardFailed: at the unit's end: another request stored the token at this moment; call
-        again, and it is found.
-    """
-    if customer_id is not None:
-        require_customer(book_id=book_id, customer_id=customer_id)
-        existing = selectors.find_method_of_customer(
-            book_id=book_id, customer_id=customer_id, provider=provider, token=token
-        )
-        if existing is not None:
-            return Stored(existing, is_new=False)
-    db.write(
-        "INSERT INTO wallets_payment_method (id, book_id, customer_id, kind)"
-        " VALUES (%s::uuid, %s::uuid, %s::uuid, %s)",
-        (payment_method_id, book_id, customer_id, kind.value),
-    )
-    db.write(
-        "INSERT INTO wallets_payment_method_token"
-        " (id, book_id, payment_method_id, customer_id, provider, token)"
-        " VALUES (%s::uuid, %s::uuid, %s::uuid, %s::uuid, %s, %s)"
-        " ON CONFLICT (book_id, customer_id, provider, token) DO NOTHING",
-        (new_id(), book_id, payment_method_id, customer_id, provider, token),
-        expect=1,
-        what="the customer has this token already",
-    )
-    audit.record(
-        book_id=book_id,
-        actor=actor,
-        action="payment_method.stored",
-        subject_id=payment_method_id,
-        subject_kind="payment_method",
-        facts={"provider": provider, "kind": kind.value},
-        now=now,
-    )
-    return Stored(payment_method_id, is_new=True)
-
-
-def describe_payment_method(
-    *,
-    book_id: UUID,
-    payment_method_id: UUID,
-    brand: str | None = None,
-    last4: str | None = None,
-    exp_month: int | None = None,
-    exp_year: int | None = None,
-    funding: str | None = None,
-    country: str | None = None,
-    fingerprint: str | None = None,
-) -> None:
-    """Keep what a provider told about a method when it was charged. The newest word stands.
-
-    A method that is described so already is not written again, and one whose customer was erased
-    is left alone. Texts that are too long are cut: a provider's news is never refused.
-
-    Retries: harmless.
-    Transaction: joins the caller's unit or transaction.
-    """
-    told = (
-        _cut(brand, 40),
-        last4[-4:] if last4 else None,
-        exp_month,
-        exp_year,
-        _cut(funding, 20),
-        _cut(country, 2),
-        _cut(fingerprint, 100),
-    )
-    columns = "brand, last4, exp_month, exp_year, funding, country, fingerprint"
-    values = "%s::text, %s::text, %s::smallint, %s::smallint, %s::text, %s::text, %s::text"
-    db.write(
-        f"UPDATE wallets_payment_method m SET ({columns}) = ROW ({values})"  # noqa: S608
-        f" WHERE book_id = %s::uuid AND id = %s::uuid AND ({columns}) IS DISTINCT FROM ({values})"
-        " AND EXISTS (SELECT FROM wallets_payment_method_token t WHERE t.payment_method_id = m.id)",
-        (*told, book_id, payment_method_id, *told),
-    )
-
-
-def _cut(text: str | None, length: int) -> str | None:
-    return text[:length] if text else None
-
-
 def _encrypted(plain: str | None, column: str, row_id: UUID, book_id: UUID) -> str | None:
     if plain is None:
         return None
     return crypto.encrypt(
         plain, table=CUSTOMER_TABLE, column=column, row_id=row_id, book_id=book_id
+    )
+
+
+def _record(
+    book_id: UUID, customer_id: UUID, action: str, actor: Actor, now: datetime, **facts: Any
+) -> None:
+    audit.record(
+        book_id=book_id,
+        actor=actor,
+        action=action,
+        subject_id=customer_id,
+        subject_kind="customer",
+        facts=facts,
+        now=now,
     )

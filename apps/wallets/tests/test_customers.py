@@ -14,8 +14,16 @@ from apps.core.errors import NotFound
 from apps.idempotency.models import IdempotencyKey
 from apps.merchants.tests.makers import Shop, make_shop
 from apps.wallets import selectors, services
-from apps.wallets.models import Customer
-from apps.wallets.tests.scene import assert_books_hold, error_of, make_customer, make_method
+from apps.wallets.models import Customer, Hold, Wallet
+from apps.wallets.tests.scene import (
+    assert_books_hold,
+    capture,
+    error_of,
+    make_customer,
+    make_hold,
+    make_method,
+    make_wallet,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,6 +45,7 @@ class TestCreating:
             "id": shown["id"],
             "object": "customer",
             **ADA,
+            "default_payment_method": None,
             "erased_at": None,
             "created_at": shown["created_at"],
         }
@@ -293,6 +302,35 @@ class TestErasing:
             )
         entries = audit.list_entries(book_id=shop.book_id, subject_id=customer)
         assert [entry.action for entry in entries] == ["customer.created", "customer.erased"]
+
+    def test_over_the_api_answers_with_what_is_left(self, shop):
+        customer = make_customer(shop, **ADA)
+        method = make_method(shop, customer)
+        url = f"/v1/customers/{ids.encode('cus', customer)}"
+        shop.post(url, {"default_payment_method": ids.encode("card", method)})
+        answer = shop.delete(url)
+
+        assert answer.status_code == 200
+        shown = answer.json()
+        assert (shown["name"], shown["email"], shown["default_payment_method"]) == (None,) * 3
+        assert shop.delete(url).json() == shop.get(url).json() == shown
+        assert_books_hold()
+
+    def test_notes_on_what_has_ended_go_too(self, shop):
+        customer = make_customer(shop)
+        wallet = make_wallet(shop, customer, holding=100)
+        hold = make_hold(shop, wallet)
+        Hold.objects.update(metadata={"for": "Ada"})
+        Wallet.objects.update(metadata={"of": "Ada"})
+        capture(shop, wallet, hold)
+        services.close_wallet(
+            book_id=shop.book_id, wallet_id=wallet, actor="system", now=clock.now()
+        )
+        services.erase_customer(
+            book_id=shop.book_id, customer_id=customer, actor="staff:1", now=clock.now()
+        )
+        assert (Hold.objects.get().metadata, Wallet.objects.get().metadata) == ({}, {})
+        assert_books_hold()
 
     def test_another_merchants_customer_is_not_touched(self, shop):
         customer = make_customer(make_shop(), name="Ada")

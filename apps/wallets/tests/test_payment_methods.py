@@ -48,6 +48,7 @@ class TestStoring:
             "object": "payment_method",
             "type": "card",
             "customer": None,
+            "providers": ["stripe"],
             "brand": None,
             "last4": None,
             "exp_month": None,
@@ -55,6 +56,7 @@ class TestStoring:
             "funding": None,
             "country": None,
             "fingerprint": None,
+            "detached_at": None,
             "created_at": shown["created_at"],
         }
         assert shop.get(f"{URL}/{shown['id']}").json() == shown
