@@ -77,7 +77,8 @@ MERCHANTS = (
         fixed={"EUR": "0.30", "USD": "0.30"},
     ),
 )
-# Customers of every merchant, each with a saved card: name and the provider's test token.
+# Customers of every merchant, each with a saved card (name and the provider's test token) and an
+# empty wallet in the merchant's currency.
 CUSTOMERS = (
     ("Ada Meyer", "pm_card_visa"),
     ("Ben Okafor", "pm_card_mastercard"),
@@ -108,7 +109,7 @@ def _merchant(demo: DemoMerchant, *, keys: Mapping[str, str], now: datetime) -> 
         except NotFound:
             _onboard(demo, now)
         for number, (name, token) in enumerate(CUSTOMERS, 1):
-            _customer(demo.id, number=number, name=name, token=token, now=now)
+            _customer(demo, number=number, name=name, token=token, now=now)
         api_key = keys.get(public_id)
         if api_key is None or not _works(api_key, demo.id, now):
             _, api_key = onboarding.issue_key(book_id=demo.id, name="demo", actor=ACTOR, now=now)
@@ -138,31 +139,43 @@ def _onboard(demo: DemoMerchant, now: datetime) -> None:
         )
 
 
-def _customer(book_id: UUID, *, number: int, name: str, token: str, now: datetime) -> None:
-    """The customer's id follows from the merchant's, so that it is found again."""
-    customer_id = UUID(int=book_id.int + (number << 16))
-    if wallets.find_customer(book_id=book_id, id=customer_id) is not None:
+def _customer(demo: DemoMerchant, *, number: int, name: str, token: str, now: datetime) -> None:
+    """A customer with a card and a wallet; their ids follow from the merchant's, to be found."""
+    customer_id = UUID(int=demo.id.int + (number << 16))
+    customer = wallets.find_customer(book_id=demo.id, id=customer_id)
+    if customer is None:
+        address = f"{name.split(maxsplit=1)[0].lower()}@example.com"
+        holding.create_customer(
+            book_id=demo.id,
+            customer_id=customer_id,
+            name=name,
+            email=address,
+            metadata={},
+            actor=ACTOR,
+            now=now,
+        )
+        holding.store_payment_method(
+            book_id=demo.id,
+            payment_method_id=UUID(int=customer_id.int + (1 << 32)),
+            customer_id=customer_id,
+            kind=MethodKind.CARD,
+            provider="stripe",
+            token=token,
+            actor=ACTOR,
+            now=now,
+        )
+    elif customer.erased_at is not None:
         return
-    address = f"{name.split(maxsplit=1)[0].lower()}@example.com"
-    holding.create_customer(
-        book_id=book_id,
-        customer_id=customer_id,
-        name=name,
-        email=address,
-        metadata={},
-        actor=ACTOR,
-        now=now,
-    )
-    holding.store_payment_method(
-        book_id=book_id,
-        payment_method_id=UUID(int=customer_id.int + (1 << 32)),
-        customer_id=customer_id,
-        kind=MethodKind.CARD,
-        provider="stripe",
-        token=token,
-        actor=ACTOR,
-        now=now,
-    )
+    if not wallets.list_wallets(book_id=demo.id, customer_id=customer_id).exists():
+        holding.open_wallet(
+            book_id=demo.id,
+            wallet_id=UUID(int=customer_id.int + (2 << 32)),
+            customer_id=customer_id,
+            currency=demo.currency,
+            metadata={},
+            actor=ACTOR,
+            now=now,
+        )
 
 
 def _works(api_key: str, book_id: UUID, now: datetime) -> bool:

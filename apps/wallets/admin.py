@@ -1,9 +1,13 @@
-"""Customers and payment methods in the console. Who a customer is stays encrypted here."""
+"""Customers and what is theirs in the console. Who a customer is stays encrypted here."""
+
+from __future__ import annotations
 
 from django.contrib import admin
 
 from apps.core.admin import ReadOnlyAdmin
-from apps.wallets.models import Customer, PaymentMethod, PaymentMethodToken
+from apps.core.money import Money, shown
+from apps.wallets import selectors
+from apps.wallets.models import Customer, Hold, PaymentMethod, PaymentMethodToken, Wallet
 
 
 @admin.register(Customer)
@@ -28,3 +32,38 @@ class PaymentMethodTokenAdmin(ReadOnlyAdmin):
     exclude = ("token",)
     search_fields = ("provider__exact",)
     id_fields = ("id", "payment_method_id", "customer_id", "book_id")
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "currency", "status", "customer", "created_at", "book_id")
+    list_filter = ("status", "currency")
+    list_select_related = ("customer",)
+    id_fields = ("id", "customer_id", "book_id")
+    readonly_fields = ("available", "held")
+
+    @admin.display(description="available")
+    def available(self, wallet: Wallet) -> str:
+        return shown(selectors.balance_at(wallet=wallet).available)
+
+    @admin.display(description="held")
+    def held(self, wallet: Wallet) -> str:
+        return shown(selectors.balance_at(wallet=wallet).held)
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    list_display = ("id", "held", "taken", "status", "wallet", "expires_at", "created_at")
+    list_filter = ("status", "currency")
+    list_select_related = ("wallet",)
+    id_fields = ("id", "wallet_id", "payment_id", "book_id")
+    exclude = ("amount", "captured")
+    readonly_fields = ("held", "taken")
+
+    @admin.display(description="amount", ordering="amount")
+    def held(self, hold: Hold) -> str:
+        return shown(Money(hold.amount, hold.currency))
+
+    @admin.display(description="captured", ordering="captured")
+    def taken(self, hold: Hold) -> str:
+        return shown(Money(hold.captured, hold.currency))

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from apps.core.ids import decode
 from apps.core.money import Money
@@ -13,10 +14,11 @@ from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
 from apps.merchants.models import ApiKey, FeePlan, Merchant
 from apps.wallets import selectors as wallets
-from apps.wallets.models import Customer, PaymentMethod
+from apps.wallets import services as holding
+from apps.wallets.models import Customer, PaymentMethod, Wallet
 from paysys import demo
 
-ALL = (Merchant, ApiKey, FeePlan, User, Customer, PaymentMethod)
+ALL = (Merchant, ApiKey, FeePlan, User, Customer, PaymentMethod, Wallet)
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -47,6 +49,25 @@ class TestDemo:
         for one in demo.MERCHANTS:
             methods = wallets.list_payment_methods(book_id=one.id)
             assert methods.filter(customer_id__isnull=False).count() == len(demo.CUSTOMERS)
+
+    def test_every_customer_has_a_wallet_in_the_merchants_currency(self, seeded):
+        for one in demo.MERCHANTS:
+            opened = wallets.list_wallets(book_id=one.id, currency=one.currency)
+            assert opened.count() == len(demo.CUSTOMERS)
+
+    def test_customers_of_before_there_were_wallets_get_one(self, seeded):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("DELETE FROM wallets_wallet")
+            cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+        demo.seed(known=seeded, now=NOW)
+        assert Wallet.objects.count() == len(demo.MERCHANTS) * len(demo.CUSTOMERS)
+
+    def test_a_customer_who_was_erased_is_left_alone(self, seeded):
+        book_id = demo.MERCHANTS[0].id
+        customer = wallets.list_customers(book_id=book_id).first()
+        holding.erase_customer(book_id=book_id, customer_id=customer.id, actor="system", now=NOW)
+        assert demo.seed(known=seeded, now=NOW) == seeded
 
     def test_seeding_again_changes_nothing(self, seeded):
         counts = [model.objects.count() for model in ALL]

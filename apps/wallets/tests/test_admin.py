@@ -7,10 +7,18 @@ from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
+from apps.core import ids
 from apps.merchants.models import ApiKey
 from apps.merchants.tests.makers import make_shop
 from apps.wallets.models import Customer, PaymentMethodToken
-from apps.wallets.tests.scene import make_customer, make_method
+from apps.wallets.tests.scene import (
+    capture,
+    make_customer,
+    make_hold,
+    make_method,
+    make_wallet,
+    usd,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,3 +60,28 @@ def test_api_key_is_shown_by_its_prefix(page):
     assert key.prefix in shown
     assert shop.api_key not in shown
     assert bytes(key.digest).hex() not in shown
+
+
+def test_wallet_shows_what_it_holds(page):
+    shop = make_shop()
+    wallet = make_wallet(shop, holding=123_456)
+    make_hold(shop, wallet, 500)
+    shown = page("wallets_wallet", wallet)
+
+    assert "$1,229.56" in shown
+    assert "$5.00" in shown
+    assert "Save" not in shown
+
+
+def test_hold_shows_what_was_taken_of_it(page, client):
+    shop = make_shop()
+    wallet = make_wallet(shop, holding=1_000)
+    hold = make_hold(shop, wallet, 500)
+    capture(shop, wallet, hold, usd(120))
+    shown = page("wallets_hold", hold)
+
+    assert "$5.00" in shown
+    assert "$1.20" in shown
+    for model in ("wallets_wallet", "wallets_hold"):
+        listed = client.get(reverse(f"admin:{model}_changelist"), {"q": str(wallet)})
+        assert ids.encode("wallet", wallet) in listed.content.decode()
