@@ -7,7 +7,17 @@ from datetime import datetime
 
 from apps.core import db
 from apps.gateways import providers
+from apps.gateways.providers.base import Provider
 from apps.gateways.types import StatementLine
+
+
+def providers_of_statements() -> list[str]:
+    """The names of the providers that pay out, and say line by line what."""
+    return [
+        name
+        for name in providers.names()
+        if type(providers.get(name)).statement_lines is not Provider.statement_lines
+    ]
 
 
 def fetch(

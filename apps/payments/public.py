@@ -78,7 +78,7 @@ def _tenders(payment: Payment) -> list[dict[str, Any]]:
     if payment.card_amount:
         tenders.append(
             {
-                "type": "card",
+                "type": payment.method,
                 "source": payment.source,
                 "amount": minor(payment.card_amount),
                 "captured": minor(payment.card_captured),

@@ -127,9 +127,9 @@ class CardShape(serializers.Serializer[Any]):
 
 
 class TenderShape(serializers.Serializer[Any]):
-    """What one of those who pay paid: the wallet pays first, the card the rest."""
+    """What one of those who pay paid: the wallet pays first, the card or PayPal the rest."""
 
-    type = serializers.ChoiceField(choices=["wallet", "card"])
+    type = serializers.ChoiceField(choices=["wallet", "card", "paypal"])
     source = serializers.CharField()  # type: ignore[assignment]
     amount = serializers.IntegerField()
     captured = serializers.IntegerField()

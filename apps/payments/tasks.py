@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from celery import shared_task
-from django.conf import settings
 
 from apps.core import clock, queue
 from apps.gateways import selectors as gateways
+from apps.gateways import statements
+from apps.gateways.types import OutcomeUnknown
 from apps.ledger import selectors as ledger
 from apps.ledger.chart import PLATFORM_FX
 from apps.payments import services
 from apps.payments.services import fx_close
+
+log = structlog.get_logger(__name__)
 
 # Long enough that whoever stored an event has rung for it.
 UNHEARD_AFTER = timedelta(seconds=10)
@@ -36,9 +40,13 @@ def sweep_events() -> None:
 
 @shared_task(name="payments.settle")
 def settle() -> None:
-    """Book what the providers have paid out."""
+    """Book what the providers have paid out; one that is away keeps no other from being asked."""
     now = clock.now()
-    services.settle(provider=settings.PAYSYS_PROVIDER, since=now - SETTLEMENT_WINDOW, now=now)
+    for provider in statements.providers_of_statements():
+        try:
+            services.settle(provider=provider, since=now - SETTLEMENT_WINDOW, now=now)
+        except OutcomeUnknown as error:
+            log.warning("payments.not_settled", provider=provider, reason=error.reason)
 
 
 @shared_task(name="payments.revalue")

@@ -68,9 +68,9 @@ class CaptureMethod(StrEnum):
 class NewPayment:
     """What a merchant asks for.
 
-    `source` is a saved method's or a wallet's public id, or a provider's token. With `wallet` that
-    wallet is spent first, `wallet_amount` of it or, without one, as much as there is; `source` pays
-    the rest. `quote` credits another currency than is paid.
+    `source` is a saved method's or a wallet's public id, a provider's token, or `paypal`. With
+    `wallet` that wallet is spent first, `wallet_amount` of it or, without one, as much as there is;
+    `source` pays the rest. `quote` credits another currency than is paid.
     """
 
     amount: Money
@@ -93,11 +93,15 @@ class NewPayment:
 
 @dataclass(frozen=True)
 class CardTender:
-    """What is charged at a provider: a token of that provider's, and where it came from."""
+    """What is charged at a provider: a token of that provider's, and where it came from.
+
+    `method` is what the customer pays by, whose fee plan decides.
+    """
 
     provider: str
     token: str
     payment_method_id: UUID | None = None
+    method: str = "card"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from apps.wallets.models import Wallet
 
 
+PAYPAL = "paypal"
+
+
 class MethodDetached(Unprocessable):
     """The saved method has no token at any provider we could charge."""
 
@@ -44,7 +47,7 @@ class Tenders:
     @property
     def method(self) -> str:
         """The method whose fee plan decides."""
-        return "card" if self.card else "wallet"
+        return self.card.method if self.card else "wallet"
 
 
 def tenders_of(*, book_id: UUID, order: NewPayment) -> Tenders:
@@ -77,7 +80,12 @@ def tenders_of(*, book_id: UUID, order: NewPayment) -> Tenders:
 
 
 def card_tender(book_id: UUID, source: str) -> CardTender:
-    """The provider's token behind a source: a saved method's, or the token itself."""
+    """The provider's token behind a source: a saved method's, or the token itself.
+
+    `paypal` stands for whoever agrees at PayPal: the payment waits for them there.
+    """
+    if source == PAYPAL:
+        return CardTender(PAYPAL, PAYPAL, method=PAYPAL)
     if source.startswith("pm_"):
         return CardTender(settings.PAYSYS_PROVIDER, source)
     _, method_id = ids.decode_any(source, ("card", "bank"))

@@ -7,24 +7,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 
-from apps.core import clock, db, ids
+from apps.core import clock
 from apps.core.money import Money
 from apps.gateways import providers
-from apps.gateways.providers.paypal import WALLET, PayPal
+from apps.gateways.providers.paypal import PayPal
 from apps.payments import services
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
-from apps.wallets import services as wallets
-from apps.wallets.types import MethodKind
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
 
 @pytest.fixture
 def paypal(simulator: Simulator) -> Iterator[PayPalSimulator]:
-    """PayPal takes every payment of the block, as the routing would say."""
+    """The real adapter, in front of the simulator's PayPal."""
     personality = simulator.paypal
     ours = PayPal(
         client_id=personality.client_id,
@@ -32,26 +30,14 @@ def paypal(simulator: Simulator) -> Iterator[PayPalSimulator]:
         api_base=personality.url,
         webhook_id=personality.webhook_id,
     )
-    with providers.using("paypal", ours), override_settings(PAYSYS_PROVIDER="paypal"):
+    with providers.using("paypal", ours):
         yield personality
 
 
 @pytest.fixture
-def source(merchant: Merchant) -> str:
-    """A method that leads to PayPal, where whoever pays says who they are."""
-    method_id = ids.new_id()
-    with db.unit():
-        wallets.store_payment_method(
-            book_id=merchant.book_id,
-            payment_method_id=method_id,
-            customer_id=None,
-            kind=MethodKind.CARD,
-            provider="paypal",
-            token=WALLET,
-            actor="system",
-            now=clock.now(),
-        )
-    return ids.encode("card", method_id)
+def source() -> str:
+    """Whoever pays says at PayPal who they are."""
+    return "paypal"
 
 
 def order_of(paypal: PayPalSimulator) -> dict[str, Any]:
