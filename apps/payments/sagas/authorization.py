@@ -115,6 +115,7 @@ def _confirm(context: Context) -> Decision:
             provider=payment.provider,
             payment_id=payment.id,
             provider_reference=context.results["create"].provider_reference,
+            token=payment.provider_token,
             sca=sca,
             return_url=payment.return_url or f"{settings.PAYSYS_PUBLIC_URL}/return",
         ),

@@ -15,7 +15,8 @@ from apps.core import db
 from apps.core.money import from_minor
 from apps.gateways import inbox, statements
 from apps.gateways import selectors as gateways
-from apps.gateways.types import LineKind, StatementLine
+from apps.gateways.selectors import Owner
+from apps.gateways.types import LineKind, StatementLine, Topic
 from apps.payments import postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.types import RefundStatus
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Events of these objects are news of a payment or of one of its refunds.
-_NEWS = ("payment_intent.", "charge.", "refund.")
-_REFUND_NEWS = ("refund.", "charge.refund")
-_NOT_YET = ("charge.dispute.",)
 SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
@@ -46,7 +43,8 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
     event = gateways.find_event(event_id)
     if event is None or event.processed_at is not None:
         return
-    if not event.kind.startswith(_NEWS) or event.kind.startswith(_NOT_YET):
+    topic = inbox.topic_of(provider=event.provider, kind=event.kind)
+    if topic not in (Topic.PAYMENT, Topic.REFUND):
         _mark(event_id, "kept: kind not handled", now)
         return
     reference = event.payment_reference or event.object_reference
@@ -57,12 +55,13 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
         return
     # Somebody may start the same look at this moment: then the sweep comes back to this event.
     with suppress(IntegrityError, db.GuardFailed), db.unit():
-        note = _nudge_about(owner.book_id, owner.payment_id, event, now)
+        note = _nudge_about(owner, topic, event, now)
         inbox.mark_processed(event_id=event_id, note=note, now=now)
 
 
-def _nudge_about(book_id: UUID, payment_id: UUID, event: InboundEvent, now: datetime) -> str:
-    if not event.kind.startswith(_REFUND_NEWS):
+def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime) -> str:
+    book_id, payment_id = owner.book_id, owner.payment_id
+    if topic is Topic.PAYMENT:
         return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
     refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
     if refund is None:  # the answer that names it may be on its way: it is one of the open ones
