@@ -52,6 +52,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("payments.sweep_events", every(seconds=10)),
     Job("wallets.expire_holds", every(seconds=60)),
     Job("idempotency.expire", every(seconds=3600)),
+    Job("payments.release", every(seconds=3600)),
+    Job("payments.pay_out_daily", daily(at="00:40")),
     Job("payments.settle", daily(at="01:30")),
     Job("payments.revalue", daily(at="03:00")),
 )

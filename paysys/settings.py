@@ -161,6 +161,11 @@ PAYSYS_PAYOUT_DELAY_DAYS = env.int("PAYSYS_PAYOUT_DELAY_DAYS", 2)
 # Every bank account of an owner but the first is paid to only this long after it was added.
 PAYSYS_BANK_ACCOUNT_HOURS = env.float("PAYSYS_BANK_ACCOUNT_HOURS", 24.0)
 
+# What cards put into a wallet stays there for so long before it can be withdrawn.
+PAYSYS_CARD_FUNDS_DELAY_HOURS = env.float(
+    "PAYSYS_CARD_FUNDS_DELAY_HOURS", 72.0 if PAYSYS_MODE == "live" else 0.0
+)
+
 # --- the merchant API
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],

@@ -12,10 +12,10 @@ from django.conf import settings
 from apps.core import db
 from apps.core.errors import CardError
 from apps.idempotency.types import Finality
-from apps.payments import public, selectors, services
-from apps.payments.models import Payment, Refund
+from apps.payments import payout_selectors, public, selectors, services
+from apps.payments.models import Payment, Payout, Refund
 from apps.payments.states import FINAL
-from apps.payments.types import RefundStatus, Status
+from apps.payments.types import PayoutStatus, RefundStatus, Status
 from apps.sagas import selectors as sagas_selectors
 from apps.sagas import services as sagas
 from apps.sagas import types as sagas_types
@@ -42,6 +42,12 @@ class RefundRefused(CardError):
     """The provider could not give the money back; `error.refund` is the refund as it stands."""
 
     code = "refund_failed"
+
+
+class PayoutRefused(CardError):
+    """Nobody took the money, which is back; `error.payout` is the payout as it stands."""
+
+    code = "payout_failed"
 
 
 def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -144,7 +150,35 @@ def refund_answer_of(refund: Refund) -> Answer:
     return (201 if is_accepted else 202), public.render_refund(refund), is_accepted
 
 
-def _drive(started: services.Started) -> tuple[Payment | Refund, bool]:
+def payout_answer(started: services.Started) -> Answer:
+    """Drive the run of a new payout until the provider has it, or until the budget is over."""
+    payout, _ = _drive(started)
+    assert isinstance(payout, Payout)
+    return payout_answer_of(payout)
+
+
+def payout_answer_of(payout: Payout) -> Answer:
+    """The answer that a payout's present state is: to be with the provider is an answer.
+
+    :raises PayoutRefused: it failed.
+    """
+    if payout.status == PayoutStatus.FAILED:
+        raise PayoutRefused(decline_code=payout.failure_code, payout=payout_body(payout))
+    is_sent = payout.status != PayoutStatus.PENDING
+    return (201 if is_sent else 202), payout_body(payout), is_sent
+
+
+def payout_body(payout: Payout) -> dict[str, Any]:
+    """A payout as the API answers it: as it stands, and how sure we are of that."""
+    outcome, next_check_at = payout_selectors.outcome_of(payout)
+    return {
+        **public.render_payout(payout),
+        "outcome": outcome,
+        "next_check_at": public.time(next_check_at),
+    }
+
+
+def _drive(started: services.Started) -> tuple[Payment | Refund | Payout, bool]:
     """Wait for the run's pool thread; past the budget the run goes on without us.
 
     Says whether the subject is what the run let go of, or a row read meanwhile.
@@ -160,7 +194,10 @@ def _drive(started: services.Started) -> tuple[Payment | Refund, bool]:
             pass
         else:
             return progress.subject, True
-    return selectors.reread(started.subject), False
+    subject = started.subject
+    if isinstance(subject, Payout):
+        return payout_selectors.get(subject.book_id, subject.id), False
+    return selectors.reread(subject), False
 
 
 def _refusal(payment: Payment) -> PaymentRefused:

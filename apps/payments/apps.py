@@ -6,8 +6,14 @@ class PaymentsConfig(AppConfig):
     label = "payments"
 
     def ready(self) -> None:
-        from apps.payments.sagas import charge, refund
+        from apps.payments.sagas import charge, payout, refund
         from apps.sagas import definition
 
-        for saga in (charge.CHARGE, refund.REFUND, refund.REFUND_CHECK):
+        for saga in (
+            charge.CHARGE,
+            refund.REFUND,
+            refund.REFUND_CHECK,
+            payout.PAYOUT,
+            payout.PAYOUT_CHECK,
+        ):
             definition.register(saga)

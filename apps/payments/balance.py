@@ -1,7 +1,7 @@
-"""The lines of a merchant's balance that payments and refunds make, each with its posting.
+"""The lines of a merchant's balance, each with its posting.
 
-A payment waits in `merchant:pending` until its `available_on`; what a refund takes or brings, it
-takes from or brings to `merchant:payable` at once.
+A payment waits in `merchant:pending` until its `available_on`; what a refund or a payout takes or
+brings, it takes from or brings to `merchant:payable` at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from apps.core import db, ids
 from apps.merchants import selectors as merchants
-from apps.payments.models import Payment, Refund
+from apps.payments.models import Payment, Payout, Refund, Reserve
 from apps.payments.types import BalanceKind
 
 _NOTHING = Decimal(0)
@@ -20,7 +20,7 @@ _NOTHING = Decimal(0)
 _INSERT = """
 INSERT INTO payments_balance_transaction (id, book_id, kind, source_id, payment_id, currency, gross,
     fee, net, available_on, payable_at, release_id, paid_out, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, 0, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, %s, %s)
 """
 
 
@@ -35,9 +35,12 @@ def record(
     fee: Decimal = _NOTHING,
     available_on: date,
     payable_at: datetime | None,
+    paid_out: Decimal = _NOTHING,
     now: datetime,
 ) -> None:
     """Write one line; `payable_at` is None for what waits in `merchant:pending`.
+
+    `paid_out` is all of it for the lines that payouts make themselves: no payout takes them again.
 
     Amounts are in major units of `currency`, signed: positive is the merchant's gain, but for a
     fee, which is positive when it costs.
@@ -48,7 +51,7 @@ def record(
         _INSERT,
         (
             *(ids.new_id(), book_id, str(kind), source_id, payment_id, currency, gross),
-            *(fee, gross - fee, available_on, payable_at, now),
+            *(fee, gross - fee, available_on, payable_at, paid_out, now),
         ),
     )
 
@@ -78,6 +81,59 @@ def refunded(refund: Refund, *, now: datetime) -> None:
 def refund_failed(refund: Refund, *, now: datetime) -> None:
     """What did not stand of it comes back."""
     _refund(refund, BalanceKind.REFUND_FAILURE, refund.failed_bearer_amount, refund.failed_fee, now)
+
+
+def paid_out(payout: Payout, *, now: datetime) -> None:
+    """What a payout takes; which lines it took it from, its items say."""
+    _payout(payout, BalanceKind.PAYOUT, -payout.amount, now)
+
+
+def payout_failed(payout: Payout, *, now: datetime) -> None:
+    _payout(payout, BalanceKind.PAYOUT_FAILURE, payout.amount, now)
+
+
+def payout_returned(payout: Payout, *, now: datetime) -> None:
+    _payout(payout, BalanceKind.PAYOUT_RETURN, payout.amount, now)
+
+
+def reserve_kept(reserve: Reserve, *, now: datetime) -> None:
+    _reserve(reserve, BalanceKind.RESERVE_KEPT, -reserve.amount, now)
+
+
+def reserve_freed(reserve: Reserve, *, now: datetime) -> None:
+    _reserve(reserve, BalanceKind.RESERVE_FREED, reserve.amount, now)
+
+
+def _payout(payout: Payout, kind: BalanceKind, gross: Decimal, now: datetime) -> None:
+    """A withdrawal is the customer's money, and no line of the merchant's balance."""
+    if payout.wallet_id is None:
+        _at_once(payout, kind, gross, now, paid_out=gross)
+
+
+def _reserve(reserve: Reserve, kind: BalanceKind, gross: Decimal, now: datetime) -> None:
+    _at_once(reserve, kind, gross, now)
+
+
+def _at_once(
+    row: Payout | Reserve,
+    kind: BalanceKind,
+    gross: Decimal,
+    now: datetime,
+    *,
+    paid_out: Decimal = _NOTHING,
+) -> None:
+    record(
+        book_id=row.book_id,
+        kind=kind,
+        source_id=row.id,
+        payment_id=None,
+        currency=row.currency,
+        gross=gross,
+        available_on=now.date(),
+        payable_at=now,
+        paid_out=paid_out,
+        now=now,
+    )
 
 
 def _credit(payment: Payment, kind: BalanceKind, sign: int, now: datetime) -> None:

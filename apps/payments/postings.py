@@ -14,7 +14,7 @@ from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
-from apps.payments.models import Payment, Refund, Transfer
+from apps.payments.models import Payment, Payout, Refund, Release, Reserve, Transfer
 
 
 def capture_reference(payment: Payment) -> str:
@@ -132,6 +132,58 @@ def transferred(transfer: Transfer, *, occurred_at: datetime) -> None:
     _post(transfer.book_id, reference, "transfer", lines, occurred_at)
 
 
+def released(release: Release, *, occurred_at: datetime) -> None:
+    """What has become payable, less what was taken back of it: the sum, if it is any."""
+    amount = Money(release.amount, release.currency)
+    lines = [*_signed(chart.MERCHANT_PENDING, amount), *_signed(chart.MERCHANT_PAYABLE, -amount)]
+    if lines:
+        _post(release.book_id, f"release:{release.id}", "release", lines, occurred_at)
+
+
+def reserve_kept(reserve: Reserve, *, occurred_at: datetime) -> None:
+    amount = Money(reserve.amount, reserve.currency)
+    lines = [debit(chart.MERCHANT_PAYABLE, amount), credit(chart.MERCHANT_RESERVE, amount)]
+    _post(reserve.book_id, f"reserve:keep:{reserve.id}", "reserve_keep", lines, occurred_at)
+
+
+def reserve_freed(reserve: Reserve, *, occurred_at: datetime) -> None:
+    amount = Money(reserve.amount, reserve.currency)
+    lines = [debit(chart.MERCHANT_RESERVE, amount), credit(chart.MERCHANT_PAYABLE, amount)]
+    _post(reserve.book_id, f"reserve:free:{reserve.id}", "reserve_free", lines, occurred_at)
+
+
+def payout_reserved(payout: Payout, *, occurred_at: datetime) -> None:
+    """The money is promised to the bank. Guarded: never more than there is."""
+    amount = payout.money(payout.amount)
+    lines = [
+        debit(_drawn_on(payout), amount, guarded=True),
+        credit(chart.PAYOUT_IN_TRANSIT, amount),
+    ]
+    _post(payout.book_id, _payout_reserve_reference(payout), "payout_reserve", lines, occurred_at)
+
+
+def payout_paid(payout: Payout, *, occurred_at: datetime) -> None:
+    amount = payout.money(payout.amount)
+    clearing = chart.provider_clearing(payout.provider)
+    lines = [debit(chart.PAYOUT_IN_TRANSIT, amount), credit(clearing, amount)]
+    reference = f"payout:{payout.id}"
+    _post(payout.book_id, reference, "payout", lines, occurred_at)
+
+
+def payout_failed(payout: Payout, *, occurred_at: datetime) -> None:
+    """It never left: the money is where it came from."""
+    _reverse(payout.book_id, _payout_reserve_reference(payout), occurred_at)
+
+
+def payout_returned(payout: Payout, *, occurred_at: datetime) -> None:
+    """It was paid, and the bank has sent it back: a new fact, not an undo."""
+    amount = payout.money(payout.amount)
+    clearing = chart.provider_clearing(payout.provider)
+    lines = [debit(clearing, amount), credit(_drawn_on(payout), amount)]
+    reference = f"payout:return:{payout.id}"
+    _post(payout.book_id, reference, "payout_return", lines, occurred_at)
+
+
 def settled(
     *,
     book_id: UUID,
@@ -173,6 +225,17 @@ def _bearer(payment: Payment) -> str:
     if payment.destination_wallet_id is not None:
         return chart.wallet_available(payment.destination_wallet_id)
     return chart.MERCHANT_PAYABLE
+
+
+def _drawn_on(payout: Payout) -> str:
+    """Whose money it is: a customer's for a withdrawal, else the merchant's."""
+    if payout.wallet_id is not None:
+        return chart.wallet_available(payout.wallet_id)
+    return chart.MERCHANT_PAYABLE
+
+
+def _payout_reserve_reference(payout: Payout) -> str:
+    return f"payout:reserve:{payout.id}"
 
 
 def _credits(*parts: tuple[str, Money]) -> list[Line]:

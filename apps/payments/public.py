@@ -1,16 +1,39 @@
-"""Payments and refunds as merchants see them: the API's answers and the events' payloads."""
+"""Payments, refunds, payouts as merchants see them: the API's answers, the events' payloads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from apps.core import ids
 from apps.core.money import exponent, to_minor
 from apps.ledger.types import BookedTransaction
-from apps.payments.models import Payment, Refund, Transfer
+from apps.payments.models import (
+    BalanceTransaction,
+    Payment,
+    Payout,
+    PayoutItem,
+    Refund,
+    Release,
+    Reserve,
+    Transfer,
+)
+from apps.payments.types import BalanceKind
+
+# Whose id the `source` of a line of the balance is.
+SOURCE_PREFIX: dict[str, str] = {
+    BalanceKind.PAYMENT: "pay",
+    BalanceKind.PAYMENT_UNDONE: "pay",
+    BalanceKind.REFUND: "re",
+    BalanceKind.REFUND_FAILURE: "re",
+    BalanceKind.RESERVE_KEPT: "rsv",
+    BalanceKind.RESERVE_FREED: "rsv",
+    BalanceKind.PAYOUT: "po",
+    BalanceKind.PAYOUT_FAILURE: "po",
+    BalanceKind.PAYOUT_RETURN: "po",
+}
 
 
 def payment_id(payment: Payment) -> str:
@@ -144,6 +167,91 @@ def render_refund(refund: Refund) -> dict[str, Any]:
     }
 
 
+def render_payout(payout: Payout) -> dict[str, Any]:
+    """The payout or withdrawal as it stands; see `render_payment` for units."""
+    return {
+        "id": ids.encode("po", payout.id),
+        "object": "payout",
+        "type": str(payout.kind),
+        "status": payout.status,
+        "amount": _minor(payout.currency)(payout.amount),
+        "currency": payout.currency,
+        "wallet": ids.encode("wallet", payout.wallet_id) if payout.wallet_id else None,
+        "bank_account": ids.encode("ba", payout.bank_account_id),
+        "description": payout.description or None,
+        "metadata": payout.metadata,
+        "provider": payout.provider,
+        "failure": {"code": payout.failure_code} if payout.failure_code else None,
+        "expected_on": day(payout.expected_on),
+        "sent_at": time(payout.sent_at),
+        "paid_at": time(payout.paid_at),
+        "failed_at": time(payout.failed_at),
+        "returned_at": time(payout.returned_at),
+        "created_at": time(payout.created_at),
+    }
+
+
+def render_payout_item(item: PayoutItem) -> dict[str, Any]:
+    """What a payout took of one line of the balance, and the line."""
+    line = item.balance_transaction
+    return {
+        "id": ids.encode("poi", item.id),
+        "object": "payout_item",
+        "amount": _minor(line.currency)(item.amount),
+        "currency": line.currency,
+        "payment": ids.encode("pay", line.payment_id) if line.payment_id else None,
+        "balance_transaction": render_balance_transaction(line),
+    }
+
+
+def render_balance_transaction(line: BalanceTransaction) -> dict[str, Any]:
+    """A line of the merchant's balance; see `render_payment` for units."""
+    minor = _minor(line.currency)
+    return {
+        "id": ids.encode("txn", line.id),
+        "object": "balance_transaction",
+        "type": str(line.kind),
+        "status": "payable" if line.payable_at else "pending",
+        "gross": minor(line.gross),
+        "fee": minor(line.fee),
+        "net": minor(line.net),
+        "paid_out": minor(line.paid_out),
+        "currency": line.currency,
+        "source": ids.encode(SOURCE_PREFIX[line.kind], line.source_id),
+        "payment": ids.encode("pay", line.payment_id) if line.payment_id else None,
+        "available_on": day(line.available_on),
+        "payable_at": time(line.payable_at),
+        "created_at": time(line.created_at),
+    }
+
+
+def render_release(release: Release) -> dict[str, Any]:
+    """What became payable at once."""
+    return {
+        "id": ids.encode("rel", release.id),
+        "object": "release",
+        "amount": _minor(release.currency)(release.amount),
+        "currency": release.currency,
+        "available_on": day(release.available_on),
+        "lines": release.lines,
+        "created_at": time(release.created_at),
+    }
+
+
+def render_reserve(reserve: Reserve) -> dict[str, Any]:
+    """What is kept back of a release, and until when."""
+    return {
+        "id": ids.encode("rsv", reserve.id),
+        "object": "reserve",
+        "amount": _minor(reserve.currency)(reserve.amount),
+        "currency": reserve.currency,
+        "release": ids.encode("rel", reserve.release_id),
+        "free_on": day(reserve.free_on),
+        "freed_at": time(reserve.freed_at),
+        "created_at": time(reserve.created_at),
+    }
+
+
 def _minor(currency: str) -> Callable[[Decimal], int]:
     """What turns a stored amount, which is whole in its currency, into minor units."""
     places = exponent(currency)
@@ -172,3 +280,8 @@ def render_posting(posting: BookedTransaction) -> dict[str, Any]:
 def time(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC, or None."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def day(found: date | None) -> str | None:
+    """ISO 8601, or None."""
+    return found.isoformat() if found else None

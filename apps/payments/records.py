@@ -1,4 +1,4 @@
-"""Writing payments and refunds: the row, its event and its audit row, in one commit.
+"""Writing payments, refunds, payouts: the row, its event and its audit row, in one commit.
 
 Every write repeats the `version` that was read; if somebody else was first, nothing of the unit is
 written (`db.GuardFailed`), and whoever wrote reads again.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from django.db.models import JSONField
@@ -19,12 +20,27 @@ from apps.core.money import Money
 from apps.core.types import Actor
 from apps.gateways.types import StatementLine
 from apps.notifications import services as notifications
-from apps.payments.models import Payment, Refund, SettlementLine, Transfer
-from apps.payments.public import render_payment, render_refund, render_transfer
-from apps.payments.types import Status
+from apps.payments.models import (
+    Payment,
+    Payout,
+    Refund,
+    Release,
+    Reserve,
+    SettlementLine,
+    Transfer,
+)
+from apps.payments.public import (
+    render_payment,
+    render_payout,
+    render_refund,
+    render_release,
+    render_reserve,
+    render_transfer,
+)
 
 STALE = "payments: the payment has changed since it was read"
 STALE_REFUND = "payments: the refund has changed since it was read"
+STALE_PAYOUT = "payments: the payout has changed since it was read"
 
 _FIXED = {"id", "book_id", "version", "created_by", "created_at"}
 _FIXED_OF_PAYMENT = _FIXED | {
@@ -32,6 +48,10 @@ _FIXED_OF_PAYMENT = _FIXED | {
     *("destination", "reference", "description", "return_url", "metadata", "provider"),
     *("provider_token", "route", "destination_wallet_id", "wallet_id", "wallet_amount", "hold_id"),
     *("credit_currency", "quote_id", "rate_mid", "rate"),
+}
+_FIXED_OF_PAYOUT = _FIXED | {
+    *("kind", "currency", "amount", "wallet_id", "bank_account_id", "provider"),
+    *("description", "metadata"),
 }
 _FIXED_OF_REFUND = _FIXED | {
     *("payment_id", "currency", "amount", "card_amount", "to_wallet_id", "bearer_amount"),
@@ -86,7 +106,7 @@ class _Table:
     def _value(self, name: str, value: Any) -> Any:
         if name in self.json:
             return None if value is None else json.dumps(value, separators=(",", ":"))
-        return str(value) if isinstance(value, Status) else value
+        return str(value) if isinstance(value, StrEnum) else value
 
 
 _FRESH_PAYMENT = {
@@ -106,6 +126,9 @@ _PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
 _REFUND = _Table(Refund, _FIXED_OF_REFUND)
 _LINE = _Table(SettlementLine, set())
 _TRANSFER = _Table(Transfer, set())
+_PAYOUT = _Table(Payout, _FIXED_OF_PAYOUT)
+_RELEASE = _Table(Release, set())
+_RESERVE = _Table(Reserve, set())
 
 
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
@@ -178,8 +201,53 @@ def insert_transfer(transfer: Transfer, *, actor: Actor, now: datetime) -> None:
     )
 
 
+def insert_payout(payout: Payout, *, actor: Actor, now: datetime) -> None:
+    """Add a payout or a withdrawal to the caller's transaction."""
+    _PAYOUT.write_new(payout)
+    _tell_payout(payout, event="payout.created", actor=actor, now=now)
+
+
+def save_payout(payout: Payout, *, event: str, actor: Actor, now: datetime) -> None:
+    """Write what changed about a payout, under its version.
+
+    :raises db.GuardFailed: (when sent) the payout has changed since it was read.
+    """
+    payout.updated_at = now
+    _PAYOUT.write_changes(payout, stale=STALE_PAYOUT)
+    _tell_payout(payout, event=event, actor=actor, now=now)
+
+
+def insert_release(release: Release, *, actor: Actor, now: datetime) -> None:
+    """Note what became payable at once; never changed."""
+    _RELEASE.write_new(release)
+    _tell_once(release, "release.created", render_release(release), actor, now)
+
+
+def insert_reserve(reserve: Reserve, *, actor: Actor, now: datetime) -> None:
+    """Note what is kept back of a release."""
+    _RESERVE.write_new(reserve)
+    _tell_once(reserve, "reserve.kept", render_reserve(reserve), actor, now)
+
+
+def free_reserve(reserve: Reserve, *, actor: Actor, now: datetime) -> None:
+    """Note that a reserve is payable again.
+
+    :raises db.GuardFailed: (when sent) it is already.
+    """
+    reserve.freed_at = now
+    db.write(
+        "UPDATE payments_reserve SET freed_at = %s "
+        "WHERE id = %s AND book_id = %s AND freed_at IS NULL",
+        (now, reserve.id, reserve.book_id),
+        expect=1,
+        what="payments: the reserve is freed already",
+    )
+    payload = render_reserve(reserve)
+    _tell(reserve, "reserve.freed", payload=payload, facts={}, actor=actor, now=now, sequence=2)
+
+
 def insert_settlement_line(
-    payment: Payment, line: StatementLine, gross: Money, provider_fee: Money, now: datetime
+    payment: Payment | Payout, line: StatementLine, gross: Money, provider_fee: Money, now: datetime
 ) -> None:
     """Note that a line of the provider's statement is booked; a second time is refused."""
     row = SettlementLine(
@@ -213,8 +281,22 @@ def _tell_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> 
     )
 
 
+def _tell_payout(payout: Payout, *, event: str, actor: Actor, now: datetime) -> None:
+    facts = {"status": payout.status, "version": payout.version, "kind": str(payout.kind)}
+    payload = render_payout(payout)
+    _tell(
+        payout, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payout.version
+    )
+
+
+def _tell_once(
+    row: Release | Reserve, event: str, payload: dict[str, Any], actor: Actor, now: datetime
+) -> None:
+    _tell(row, event, payload=payload, facts={}, actor=actor, now=now, sequence=1)
+
+
 def _tell(
-    row: Payment | Refund | Transfer,
+    row: Payment | Refund | Transfer | Payout | Release | Reserve,
     event: str,
     *,
     sequence: int,

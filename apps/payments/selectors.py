@@ -13,8 +13,8 @@ from apps.core.errors import NotFound
 from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
-from apps.payments import invariants
-from apps.payments.models import Payment, Refund, SettlementLine, Transfer
+from apps.payments import invariants, payout_invariants
+from apps.payments.models import Payment, Payout, Refund, SettlementLine, Transfer
 from apps.payments.types import RefundStatus
 from apps.sagas import selectors as sagas
 
@@ -120,7 +120,7 @@ def list_open_refunds(book_id: UUID, payment_id: UUID) -> QuerySet[Refund]:
     )
 
 
-def has_settlement_line(payment: Payment, provider: str, line_reference: str) -> bool:
+def has_settlement_line(payment: Payment | Payout, provider: str, line_reference: str) -> bool:
     """Whether this line of the provider's statement is booked."""
     return SettlementLine.objects.filter(
         book_id=payment.book_id, provider=provider, line_reference=line_reference
@@ -192,4 +192,4 @@ def _open_run_id(payment: Payment) -> UUID | None:
 
 
 # What `check_books` asks.
-INVARIANTS = invariants.INVARIANTS
+INVARIANTS = invariants.INVARIANTS + payout_invariants.INVARIANTS

@@ -38,6 +38,18 @@ def sweep_events() -> None:
         services.apply_event(event_id=event.id, now=now)
 
 
+@shared_task(name="payments.release")
+def release() -> None:
+    """What was to become payable by today becomes it."""
+    services.release(now=clock.now())
+
+
+@shared_task(name="payments.pay_out_daily")
+def pay_out_daily() -> None:
+    """Pay the merchants whose terms say daily."""
+    services.pay_out_daily(now=clock.now())
+
+
 @shared_task(name="payments.settle")
 def settle() -> None:
     """Book what the providers have paid out; one that is away keeps no other from being asked."""

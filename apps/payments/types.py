@@ -114,6 +114,19 @@ class WalletTender:
 
 
 @dataclass(frozen=True)
+class NewPayout:
+    """What a merchant wants paid out: without an amount all that is payable; without an account to
+    the owner's own for this currency."""
+
+    currency: str
+    amount_minor: int | None = None
+    bank_account_id: UUID | None = None
+    kind: PayoutKind = PayoutKind.MANUAL
+    description: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class NewRefund:
     """What a merchant wants given back: without an amount all that is left; to `wallet`, if named,
     instead of to whom it came from."""

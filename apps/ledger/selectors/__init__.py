@@ -11,6 +11,7 @@ from apps.ledger.selectors.history import MAX_PAGE, UnknownLine, history, statem
 from apps.ledger.selectors.reports import (
     booked_balances,
     list_books_with,
+    list_currencies,
     transaction_by_reference,
     trial_balance,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "booked_balances",
     "history",
     "list_books_with",
+    "list_currencies",
     "settled_until",
     "statement",
     "transaction_by_reference",

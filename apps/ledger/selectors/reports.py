@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -104,6 +105,17 @@ def list_books_with(*, code: str) -> list[UUID]:
             [code],
         )
         return [book_id for (book_id,) in cursor.fetchall()]
+
+
+def list_currencies(*, book_id: UUID, codes: Sequence[str]) -> list[str]:
+    """The currencies in which a book has an account of one of these codes, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT currency FROM ledger_account WHERE book_id = %s AND code = ANY (%s)"
+            " ORDER BY currency",
+            [book_id, list(codes)],
+        )
+        return [currency for (currency,) in cursor.fetchall()]
 
 
 _BY_REFERENCE = """

@@ -32,7 +32,7 @@ from apps.merchants.selectors.fees import (
     list_fee_plans,
     plans,
 )
-from apps.merchants.selectors.terms import payout_terms, terms
+from apps.merchants.selectors.terms import list_paid_daily, payout_terms, terms
 
 __all__ = [
     "INVARIANTS",
@@ -59,6 +59,7 @@ __all__ = [
     "list_bank_accounts",
     "list_fee_plans",
     "list_keys",
+    "list_paid_daily",
     "lock_bank_account",
     "payout_terms",
     "plans",

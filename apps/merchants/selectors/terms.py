@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from apps.merchants.models import PayoutTerms
+from apps.merchants.models import Merchant, PayoutTerms
 from apps.merchants.selectors.memory import Remembered
 from apps.merchants.types import Interval, Terms
 
@@ -21,6 +21,12 @@ def payout_terms(book_id: UUID) -> Terms:
     found = terms.get(book_id)
     assert found is not None
     return found
+
+
+def list_paid_daily() -> list[UUID]:
+    """The active merchants whose payable money leaves by itself."""
+    daily = PayoutTerms.objects.filter(interval=Interval.DAILY, book__status=Merchant.Status.ACTIVE)
+    return list(daily.order_by("book_id").values_list("book_id", flat=True))
 
 
 def _load_terms(book_id: UUID) -> Terms | None:

@@ -1,5 +1,6 @@
 """The REST face of payments: translate in, one service call, translate out."""
 
+from apps.payments.api.balance import BalanceTransactions, MerchantBalance
 from apps.payments.api.banks import BankAccounts, OneBankAccount
 from apps.payments.api.payments import (
     Capture,
@@ -10,6 +11,7 @@ from apps.payments.api.payments import (
     Refunds,
     Void,
 )
+from apps.payments.api.payouts import OnePayout, PayoutItems, Payouts, Withdrawals
 from apps.payments.api.quotes import OneQuote, Quotes
 from apps.payments.api.wallets import (
     HoldCapture,
@@ -20,15 +22,20 @@ from apps.payments.api.wallets import (
 )
 
 __all__ = [
+    "BalanceTransactions",
     "BankAccounts",
     "Capture",
     "HoldCapture",
+    "MerchantBalance",
     "OneBankAccount",
     "OnePayment",
+    "OnePayout",
     "OneQuote",
     "OneRefund",
     "OneTransfer",
     "Payments",
+    "PayoutItems",
+    "Payouts",
     "Quotes",
     "RefundOfPayment",
     "Refunds",
@@ -36,4 +43,5 @@ __all__ = [
     "Transfers",
     "Void",
     "WalletTransfers",
+    "Withdrawals",
 ]

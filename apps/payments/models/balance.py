@@ -67,7 +67,7 @@ class BalanceTransaction(Remembering):
         return f"{self.kind} {shown(Money(self.net, self.currency))}"
 
 
-class Release(models.Model):
+class Release(Remembering):
     """What became payable at once: one posting of a merchant, currency and `available_on`."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -85,7 +85,7 @@ class Release(models.Model):
         return f"{self.available_on} {shown(Money(self.amount, self.currency))}"
 
 
-class Reserve(models.Model):
+class Reserve(Remembering):
     """A part of a release that is kept back for a while, in `merchant:reserve`."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

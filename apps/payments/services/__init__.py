@@ -15,17 +15,35 @@ from apps.payments.services.orders import (
     order_capture,
     order_void,
 )
+from apps.payments.services.payouts import (
+    BalanceNegative,
+    BankAccountNotUsable,
+    NoBankAccount,
+    PaidOutToday,
+    PayoutTooLarge,
+    PayoutTooSmall,
+    create_payout,
+    create_withdrawal,
+    pay_out_daily,
+)
+from apps.payments.services.releases import release
 from apps.payments.services.tenders import MethodDetached, NotSupportedByMethod
 from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
     "PARKED_FOR",
+    "BalanceNegative",
+    "BankAccountNotUsable",
     "CaptureTooLarge",
     "MethodDetached",
+    "NoBankAccount",
     "NotCapturable",
     "NotRefundable",
     "NotSupportedByMethod",
     "NotVoidable",
+    "PaidOutToday",
+    "PayoutTooLarge",
+    "PayoutTooSmall",
     "ReferenceTaken",
     "RefundTooLarge",
     "SelfTransfer",
@@ -34,9 +52,13 @@ __all__ = [
     "apply_settlement",
     "capture_hold",
     "create_payment",
+    "create_payout",
     "create_refund",
+    "create_withdrawal",
     "order_capture",
     "order_void",
+    "pay_out_daily",
+    "release",
     "settle",
     "transfer",
 ]

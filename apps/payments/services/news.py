@@ -17,9 +17,9 @@ from apps.gateways import inbox, statements
 from apps.gateways import selectors as gateways
 from apps.gateways.selectors import Owner
 from apps.gateways.types import LineKind, StatementLine, Topic
-from apps.payments import postings, records, selectors
-from apps.payments.models import Payment, Refund
-from apps.payments.types import RefundStatus
+from apps.payments import payout_selectors, postings, records, selectors
+from apps.payments.models import Payment, Payout, Refund
+from apps.payments.types import PayoutStatus, RefundStatus
 from apps.sagas import services as sagas
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# Of a payout that was paid these alone can be news: the bank has sent it back.
+_PAYOUT_BACK = ("payout.failed", "payout.canceled")
 SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
@@ -44,7 +46,7 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
     if event is None or event.processed_at is not None:
         return
     topic = inbox.topic_of(provider=event.provider, kind=event.kind)
-    if topic not in (Topic.PAYMENT, Topic.REFUND):
+    if topic not in (Topic.PAYMENT, Topic.REFUND, Topic.PAYOUT):
         _mark(event_id, "kept: kind not handled", now)
         return
     reference = event.payment_reference or event.object_reference
@@ -55,7 +57,10 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
         return
     # Somebody may start the same look at this moment: then the sweep comes back to this event.
     with suppress(IntegrityError, db.GuardFailed), db.unit():
-        note = _nudge_about(owner, topic, event, now)
+        if topic is Topic.PAYOUT:
+            note = _nudge_payout(owner.book_id, owner.payment_id, event, now)
+        else:
+            note = _nudge_about(owner, topic, event, now)
         inbox.mark_processed(event_id=event_id, note=note, now=now)
 
 
@@ -79,6 +84,20 @@ def _look_again(refund: Refund, now: datetime) -> str:
     if refund.status != RefundStatus.SUCCEEDED or (check is not None and check.is_open):
         return _told_when_idle(check, now)
     check = sagas.start(saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now)
+    db.on_commit(partial(sagas.hand_over, check))
+    return "asking"
+
+
+def _nudge_payout(book_id: UUID, payout_id: UUID, event: InboundEvent, now: datetime) -> str:
+    payout = payout_selectors.get(book_id, payout_id)
+    run, check = payout_selectors.find_run(payout), payout_selectors.find_check(payout)
+    if run is not None and run.is_open:
+        return _told_when_idle(run, now)
+    if payout.status != PayoutStatus.PAID or event.kind not in _PAYOUT_BACK:
+        return _nudged(run, now)
+    if check is not None and check.is_open:
+        return _told_when_idle(check, now)
+    check = sagas.start(saga="payout_check", book_id=book_id, subject_id=payout_id, now=now)
     db.on_commit(partial(sagas.hand_over, check))
     return "asking"
 
@@ -115,7 +134,12 @@ def settle(*, provider: str, since: datetime, now: datetime) -> int:
     :raises OutcomeUnknown: the provider could not be asked; what was booked stays booked.
     """
     lines = statements.fetch(provider=provider, since=since)
-    payouts = [line.source_reference for line in lines if line.kind is LineKind.PAYOUT]
+    # What we ordered pays no lines out: it is one itself, of one of these.
+    payouts = [
+        line.source_reference
+        for line in lines
+        if line.kind is LineKind.PAYOUT and not line.is_ordered
+    ]
     return sum(
         _settled(line, now)
         for payout in payouts
@@ -139,8 +163,13 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; the payment stays locked until its commit.
     """
-    owner = gateways.find_owner(provider=line.provider, reference=line.payment_reference)
-    if owner is None or line.kind not in SETTLED_KINDS or not line.payout_reference:
+    reference = line.source_reference if line.is_ordered else line.payment_reference
+    owner = gateways.find_owner(provider=line.provider, reference=reference)
+    if owner is None or not line.payout_reference or line.payout_reference == reference:
+        return False
+    if line.is_ordered:
+        return _settle_payout(owner.book_id, owner.payment_id, line, now)
+    if line.kind not in SETTLED_KINDS:
         return False
     with transaction.atomic():
         payment = selectors.lock(owner.book_id, owner.payment_id)
@@ -152,7 +181,17 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
     return True
 
 
-def _book_line(payment: Payment, line: StatementLine, now: datetime) -> None:
+def _settle_payout(book_id: UUID, payout_id: UUID, line: StatementLine, now: datetime) -> bool:
+    """A payout that was ordered, or its way back, lessens what the provider pays out of itself."""
+    with transaction.atomic():
+        payout = payout_selectors.lock(book_id, payout_id)
+        if selectors.has_settlement_line(payout, line.provider, line.line_reference):
+            return False
+        _book_line(payout, line, now)
+    return True
+
+
+def _book_line(payment: Payment | Payout, line: StatementLine, now: datetime) -> None:
     gross = from_minor(line.gross_minor, line.currency)
     provider_fee = from_minor(line.fee_minor, line.currency)
     records.insert_settlement_line(payment, line, gross, provider_fee, now)
@@ -164,6 +203,6 @@ def _book_line(payment: Payment, line: StatementLine, now: datetime) -> None:
         provider_fee=provider_fee,
         occurred_at=line.occurred_at,
     )
-    if line.kind is LineKind.CHARGE and payment.settled_at is None:
+    if isinstance(payment, Payment) and line.kind is LineKind.CHARGE and not payment.settled_at:
         payment.settled_at = now
         records.save_headline(payment, event="payment.settled", actor="system", now=now)

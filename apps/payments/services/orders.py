@@ -18,7 +18,7 @@ from apps.core.money import Money, from_minor, to_minor
 from apps.core.types import Actor
 from apps.gateways.types import require_chargeable, require_expressible
 from apps.payments import balance, fees, postings, records, selectors
-from apps.payments.models import Payment, Refund
+from apps.payments.models import Payment, Payout, Refund
 from apps.payments.services import quotes
 from apps.payments.services.tenders import (
     NotSupportedByMethod,
@@ -73,9 +73,9 @@ class CaptureTooLarge(Conflict):
 
 @dataclass(frozen=True)
 class Started:
-    """A payment or refund just written down, and its run, still leased to us."""
+    """A payment, refund or payout just written down, and its run, still leased to us."""
 
-    subject: Payment | Refund
+    subject: Payment | Refund | Payout
     run: Run
 
 

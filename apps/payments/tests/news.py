@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import stripe
 from django.test import Client
 
-from apps.core import queue
+from apps.core import clock, queue
 from apps.gateways.models import InboundEvent
 from apps.payments import tasks
 from paysys.testing.simulator import SignedEvent, Simulator
@@ -22,6 +24,15 @@ def post(event: SignedEvent) -> Any:
         content_type="application/json",
         headers={"Stripe-Signature": event.signature},
     )
+
+
+def signed(event: SignedEvent) -> SignedEvent:
+    """The same as the provider would sign it now, whatever is in it."""
+    now = int(clock.now().timestamp())
+    made = stripe.WebhookSignature._compute_signature(
+        f"{now}.{event.body.decode()}", Simulator.webhook_secret
+    )
+    return replace(event, signature=f"t={now},v1={made}")
 
 
 def tell(simulator: Simulator, *kinds: str, object_id: str = "") -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from apps.payments.selectors import INVARIANTS
+from apps.payments.invariants import INVARIANTS
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import execute

@@ -84,12 +84,27 @@ class TestAnEvent:
     def test_of_a_kind_that_we_do_not_know_is_kept(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
+        event = first_event(simulator, merchant)
+        kind = event.type.encode()
+        body = event.body.replace(b'"' + kind + b'"', b'"weather.changed"')
+
+        news.apply_event_of(news.signed(replace(event, body=body)))
+
+        assert news.notes() == {"weather.changed": "kept: kind not handled"}
+
+    def test_about_a_payout_of_the_providers_own_waits_for_somebody_who_knows_it(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
         merchant.captured()
         simulator.pay_out()
-
         news.tell(simulator, "payout.created")
+        assert news.notes() == {"payout.created": ""}
 
-        assert news.notes() == {"payout.created": "kept: kind not handled"}
+        later = clock.now() + services.PARKED_FOR + timedelta(seconds=1)
+        with time_machine.travel(later, tick=False):
+            tasks.sweep_events()
+
+        assert news.notes() == {"payout.created": "kept: unknown object"}
 
     def test_about_a_dispute_is_kept_for_whoever_handles_it_one_day(
         self, merchant: Merchant, simulator: Simulator

@@ -35,7 +35,10 @@ from apps.sagas.types import OPEN, Status
 from paysys.testing.simulator import Simulator
 
 # What a run waits for until somebody outside does something.
-SOMEBODY = ("capture", "customer_action", "refund_pending", "refund_refused")
+SOMEBODY = (
+    *("capture", "customer_action", "refund_pending", "refund_refused"),
+    "payout_in_transit",
+)
 
 
 def pass_time() -> None:
