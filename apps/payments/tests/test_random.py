@@ -54,8 +54,11 @@ class Shop:
         )
         method = self.draw(["automatic", "manual"])
         answer = self.merchant.pay(10_000, **who, capture_method=method)
-        assert answer.status_code in ANSWERS, answer.content
         shown = answer.json()
+        if answer.status_code == 422:  # the wallet has left the card less than it is charged for
+            assert shown["error"]["code"] == "amount_too_small"
+            return
+        assert answer.status_code in ANSWERS, answer.content
         shown = shown.get("error", {}).get("payment", shown)
         if "id" in shown:  # a wallet that has too little makes no payment
             self.payments.append(shown["id"])
