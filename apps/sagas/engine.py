@@ -81,7 +81,11 @@ class Turn:
                 following = self._decide(now)
         except DomainError:
             self.run = store.new(
-                saga=self.saga, book_id=self.run.book_id, subject_id=self.run.subject_id, now=now
+                saga=self.saga,
+                book_id=self.run.book_id,
+                subject_id=self.run.subject_id,
+                now=now,
+                generation=self.run.generation,
             )
             self.run.is_refused = True
             following = _Next.COMMIT

@@ -24,7 +24,15 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime, subject: Any = None) -> Run:
+def start(
+    *,
+    saga: str,
+    book_id: UUID,
+    subject_id: UUID,
+    now: datetime,
+    subject: Any = None,
+    after: Run | None = None,
+) -> Run:
     """Add a run of the newest definition of `saga` to the caller's transaction.
 
     With `subject` (and a `db.unit` around it) everything up to the first call is done in that very
@@ -33,11 +41,17 @@ def start(*, saga: str, book_id: UUID, subject_id: UUID, now: datetime, subject:
     The run is leased to the caller, who moves it after the commit (`drive`, `advance_started`) or
     lets go of it (`hand_over`); if it does neither, the sweeper finds the run when the lease ends.
 
+    `after` is the run of the same saga and subject that has ended, if there was one: the new one
+    goes on where its generations stopped, so that no `op_key` is ever promised twice.
+
     Transaction: joins the caller's (`db.unit` or `atomic`).
     """
     assert db.is_open(), "a run starts together with its subject"
     found = definition.find(saga)
-    run = store.new(saga=found, book_id=book_id, subject_id=subject_id, now=now)
+    generation = after.generation + 1 if after is not None else 1
+    run = store.new(
+        saga=found, book_id=book_id, subject_id=subject_id, now=now, generation=generation
+    )
     if subject is None:
         store.insert(run, hold_seconds=store.LEASE_SECONDS)
         return run

@@ -20,7 +20,7 @@ _INSERT = """
 INSERT INTO sagas_run (id, book_id, saga, definition_version, subject_id, current_step,
     completed_steps, status, waiting_for, attempts, look_ups, generation, next_run_at, nudges,
     lease_until, fence, results, abort, last_error, created_at, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s::varchar[], %s, %s, 0, 0, 1, %s, 0,
+VALUES (%s, %s, %s, %s, %s, %s, %s::varchar[], %s, %s, 0, 0, %s, %s, 0,
     clock_timestamp() + make_interval(secs => %s), 1, '{}'::jsonb, NULL, '', %s, %s)
 """
 
@@ -57,7 +57,7 @@ WHERE id = %s AND book_id = %s
 LEASE_LOST = "sagas: the lease was lost"
 
 
-def new(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
+def new(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime, generation: int = 1) -> Run:
     """A run at its first step, leased to whoever starts it; see `insert`."""
     return Run(
         id=ids.new_id(),
@@ -66,6 +66,7 @@ def new(*, saga: Saga, book_id: UUID, subject_id: UUID, now: datetime) -> Run:
         definition_version=saga.version,
         subject_id=subject_id,
         current_step=saga.steps[0].name,
+        generation=generation,
         next_run_at=now,
         fence=1,
         created_at=now,
@@ -82,7 +83,7 @@ def insert(run: Run, *, hold_seconds: float | None) -> None:
         (
             *(run.id, run.book_id, run.saga, run.definition_version, run.subject_id),
             *(run.current_step, run.completed_steps, run.status, run.waiting_for),
-            *(run.next_run_at, hold_seconds, run.created_at, run.updated_at),
+            *(run.generation, run.next_run_at, hold_seconds, run.created_at, run.updated_at),
         ),
     )
     run.remember()

@@ -83,7 +83,9 @@ def _look_again(refund: Refund, now: datetime) -> str:
     check = selectors.find_refund_check(refund)
     if refund.status != RefundStatus.SUCCEEDED or (check is not None and check.is_open):
         return _told_when_idle(check, now)
-    check = sagas.start(saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now)
+    check = sagas.start(
+        saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now, after=check
+    )
     db.on_commit(partial(sagas.hand_over, check))
     return "asking"
 
@@ -97,7 +99,9 @@ def _nudge_payout(book_id: UUID, payout_id: UUID, event: InboundEvent, now: date
         return _nudged(run, now)
     if check is not None and check.is_open:
         return _told_when_idle(check, now)
-    check = sagas.start(saga="payout_check", book_id=book_id, subject_id=payout_id, now=now)
+    check = sagas.start(
+        saga="payout_check", book_id=book_id, subject_id=payout_id, now=now, after=check
+    )
     db.on_commit(partial(sagas.hand_over, check))
     return "asking"
 

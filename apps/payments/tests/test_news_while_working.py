@@ -9,7 +9,8 @@ from django.test import Client
 from apps.core import clock
 from apps.gateways.models import InboundEvent
 from apps.payments import services
-from apps.payments.tests.conftest import Merchant
+from apps.payments.tests import news, truth
+from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.sagas.models import Run
 from paysys.testing.simulator import Simulator
 
@@ -48,3 +49,27 @@ class TestNewsOfARefund:
         event.refresh_from_db()
         assert event.processed_at is not None
         assert Run.objects.get(id=run.id).nudges == run.nudges + 1
+
+
+class TestNewsOfARefundThatHasSucceeded:
+    def test_is_looked_into_every_time_it_comes(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        """The first look finds nothing new; the second must still be made, and find the failure."""
+        payment_id = merchant.captured(10_000)
+        refund_id = merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 4_000}).json()[
+            "id"
+        ]
+        reference = merchant.refund(refund_id).provider_reference
+        news.tell(simulator, object_id=reference)
+        finish_runs()
+        assert merchant.refund(refund_id).status == "SUCCEEDED"
+
+        simulator.fail_refund(reference)
+        news.tell(simulator, "refund.failed", object_id=reference)
+        finish_runs()
+        truth.finish_everything()
+
+        assert merchant.refund(refund_id).status == "FAILED"
+        assert merchant.payment(payment_id).refundable == 100
+        truth.assert_nothing_is_left_over()
