@@ -25,7 +25,7 @@ lint: $(DEV_STAMP) ## style, types and the walls between the apps
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(DEV_STAMP) ## measure (NAME=ledger or payments, ARGS="--json FILE")
+bench: $(DEV_STAMP) ## measure (NAME=ledger, payments or wallets, ARGS="--json FILE")
 	@exec $(BIN)/python manage.py bench $(NAME) $(ARGS)
 
 clean: ## remove what make made here; the data folder stays

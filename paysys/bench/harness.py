@@ -75,6 +75,13 @@ class Bench:
             raise BenchFailed(done.stderr[-1500:])
         return done.stdout
 
+    def analyze(self) -> None:
+        """As autovacuum would before long: plans made on empty tables stay in their sessions."""
+        url = self.server.url(postgres.OWNER)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
     def make_tpcb(self) -> None:
         with psycopg.connect(
             self.server.url(postgres.OWNER, "postgres"), autocommit=True

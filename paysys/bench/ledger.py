@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
-
 from paysys.bench import harness
-from paysys.bench.harness import Bench, Fleet, Row, percentiles, quiet_median, quiet_ratio
+from paysys.bench.harness import Bench, Fleet, Row, quiet_median, quiet_ratio
+from paysys.bench.worker import Measured
 from paysys.embedded import postgres
 
 WALLETS, MERCHANTS = 10_000, 200
@@ -43,24 +42,20 @@ def wallet(number: int) -> UUID:
     return UUID(int=(0x0190_0000_0000_7000 << 64) | (0x8001 << 48) | number)
 
 
-class Worker:
+class Worker(Measured):
     """What one process does; every method answers with numbers."""
 
     def __init__(self) -> None:
-        from django.db import connection
-
+        super().__init__()
         from apps.core import db
         from apps.core.ids import new_id
         from apps.core.money import Money
         from apps.ledger import chart, selectors, services, types
 
-        self.connection, self.db, self.new_id, self.money = connection, db, new_id, Money
+        self.db, self.new_id, self.money = db, new_id, Money
         self.chart, self.selectors, self.ledger, self.types = chart, selectors, services, types
         self.now = datetime.now(UTC)
         self.chance = random.Random()  # noqa: S311
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            self.backend = cursor.fetchone()[0]
 
     def fill(self) -> None:
         """Every merchant's wallets, with money in them."""
@@ -151,37 +146,6 @@ class Worker:
 
         return self.timed(seconds, one)
 
-    def timed(self, seconds: float, one: Callable[[], int]) -> dict[str, Any]:
-        """Call again and again; count, wall, both sides' CPU, and each call's latency."""
-        latencies = []
-        count = 0
-        server, client = self.server_cpu(), time.process_time()
-        begun = last = time.perf_counter()
-        while last - begun < seconds:
-            count += one()
-            now = time.perf_counter()
-            latencies.append((now - last) * 1000)
-            last = now
-        return {
-            "per_second": count / (last - begun),
-            "client_cpu_us": (time.process_time() - client) / count * 1e6,
-            "server_cpu_us": (self.server_cpu() - server) / count * 1e6,
-            **percentiles(latencies, 50, 95, 99),
-        }
-
-    def server_cpu(self) -> float:
-        """Seconds of CPU our backend has used, as the kernel counts them (Linux)."""
-        try:
-            fields = Path(f"/proc/{self.backend}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / 100
-
-    def peak_memory(self) -> float:
-        from paysys.bench.worker import peak_memory_mb
-
-        return peak_memory_mb()
-
     def fill_account(self, entries: int) -> None:
         """One account of so many entries, written by the owner past the posting function.
 
@@ -236,15 +200,11 @@ class Worker:
                 self.ledger.post_many(book_id=merchant(MERCHANTS), postings=postings)
 
     def read(self, count: int) -> dict[str, float]:
-        """Read the account's balance so often: milliseconds of a read, Django's part included."""
-        taken = []
-        for _ in range(count):
-            begun = time.perf_counter()
-            self.selectors.balance(
-                book_id=merchant(MERCHANTS), code=self.chart.MERCHANT_PENDING, currency=EUR
-            )
-            taken.append((time.perf_counter() - begun) * 1000)
-        return percentiles(taken, 50, 99)
+        """Read the account's balance so often."""
+        book, code = merchant(MERCHANTS), self.chart.MERCHANT_PENDING
+        return self.read_times(
+            count, lambda: self.selectors.balance(book_id=book, code=code, currency=EUR)
+        )
 
     def read_without_checkpoints(self) -> float:
         """Milliseconds to sum all of the account's entries: what checkpoints save."""
@@ -310,7 +270,7 @@ def run(*, seconds: float, rounds: int, json_file: Path | None) -> str:
         owner = stack.enter_context(Fleet(target, 1, bench.environment(postgres.OWNER)))
         workers = harness.fleets(stack, target, PROCESSES, bench.environment(postgres.APP))
         workers[1].call("fill")
-        analyze(bench)
+        bench.analyze()
         measured = harness.interleaved(rounds, cases(bench, workers, seconds), out=say)
         say.write("a million entries on one account …\n")
         reads = balance_reads(owner)
@@ -319,14 +279,6 @@ def run(*, seconds: float, rounds: int, json_file: Path | None) -> str:
     if json_file is not None:
         harness.write_json(json_file, results)
     return harness.table("Postings through Django, as ratios to TPC-B", rows(results))
-
-
-def analyze(bench: Bench) -> None:
-    """As autovacuum would before long: plans made on empty tables are kept by their sessions."""
-    url = bench.server.url(postgres.OWNER)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
 
 
 def summary(

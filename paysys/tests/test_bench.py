@@ -2,12 +2,14 @@
 
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from apps.ledger.tests.books import query, violations
-from paysys.bench import harness, ledger
+from apps.merchants import services as merchants
+from paysys.bench import harness, ledger, wallets, wallets_worker
 from paysys.management.commands import bench
 
 
@@ -117,3 +119,65 @@ class TestLedgerWorker:
         )
         assert number == [(3_006,)]
         assert violations() == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWalletsWorker:
+    @pytest.fixture
+    def worker(self):
+        now = datetime.now(UTC)
+        merchants.onboard(
+            id=wallets_worker.BOOK,
+            name="Bench",
+            country="US",
+            default_currency="USD",
+            actor="system",
+            now=now,
+        )
+        return wallets_worker.Worker()
+
+    def test_does_real_transfers_and_holds_and_its_books_are_clean(self, worker):
+        worker.know(wallets=worker.open_wallets(count=3))
+        for done in (worker.transfer(seconds=0.02), worker.hold(seconds=0.02)):
+            assert done["per_second"] > 0
+            assert done["client_cpu_us"] > 0
+
+        kinds = query("SELECT kind, count(*) > 0 FROM ledger_transaction GROUP BY kind")
+        assert dict(kinds) == {"top_up": True, "transfer": True, "hold": True}
+        assert violations() == []
+
+    def test_reads_a_long_wallet_whose_books_are_clean(self, worker, monkeypatch):
+        monkeypatch.setattr(wallets_worker, "CHUNK", 1_000)
+        wallet = worker.open_long_wallet(lines=6_000)
+        worker.settle()
+
+        for what in wallets.READINGS:
+            assert worker.read(what=what, wallet=wallet, lines=6_000, count=3)["p50"] > 0
+        lines = query(
+            "SELECT count(*), sum(e.amount) = max(a.balance) FROM ledger_entry e"
+            " JOIN ledger_account a ON a.id = e.account_id WHERE a.code LIKE 'wallet:%'"
+        )
+        assert lines == [(6_000, True)]
+        assert query("SELECT count(*) > 1 FROM ledger_checkpoint") == [(True,)]
+        assert violations() == []
+
+
+class TestWalletsSummary:
+    def test_holds_every_figure_against_its_yardstick_of_the_same_round(self):
+        one = {"per_second": [100.0], "p50": [2.0], "p99": [4.0], "strangers": [0.0]}
+        double = {**one, "per_second": [200.0]}
+        measured = {"bare": double, "payment": one}
+        for n in wallets.PROCESSES:
+            measured |= {f"tpcb {n}": double, f"transfer {n}": one, f"hold {n}": double}
+        for n in wallets.LENGTHS:
+            measured |= {f"{what} {n}": one for what in wallets.READINGS}
+
+        found = wallets.summary(measured, {"round_trips": 2, "commits": 1}, {"worker": 100.0})
+
+        assert found["wallet_ratio"] == 0.5
+        assert found["transfer_ratio"] == {"1": 0.5, "4": 0.5}
+        assert found["hold_ratio"] == {"1": 1, "4": 1}
+        assert found["balance_read_ms"]["1000000"] == 2
+        verdicts = {row.what: row.verdict for row in wallets.rows(found)}
+        assert verdicts["payment from a wallet"] == "≥ 0.35  ok"
+        assert verdicts["its round trips"] == "≤ 1  MISSED"
