@@ -1,20 +1,25 @@
-"""Do our payments and the provider's agree, one by one? Ours are read through the API."""
+"""Do our payments and the provider's agree, one by one, and our wallets with the client's own book?
+
+Ours are read through the API.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tqdm import tqdm
 
 from paysys.replay.client import Client
-from paysys.replay.drive import Merchant
+from paysys.replay.crew import Crew
+from paysys.replay.report import Merchant
 
 PAGE = 100
 SETTLING_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 2.0
 
 # What a payment's state must look like at the provider.
 _AT_THE_PROVIDER = {
@@ -28,6 +33,12 @@ _AT_THE_PROVIDER = {
 }
 # States in which a payment that is captured automatically does not stay.
 UNDER_WAY = ("CREATED", "VALIDATED", "AUTHORIZED")
+CAPTURED = ("CAPTURED", "SETTLED")
+
+
+def is_under_way(payment: Mapping[str, Any]) -> bool:
+    """Whether something is still to come of it, or is not known."""
+    return payment["status"] in UNDER_WAY or payment["outcome"] != "known"
 
 
 def settle_down(url: str, merchants: Iterable[Merchant], wanted: set[str]) -> dict[str, Any]:
@@ -41,14 +52,14 @@ def settle_down(url: str, merchants: Iterable[Merchant], wanted: set[str]) -> di
             found: dict[str, Any] = {}
             for merchant in merchants:
                 found |= _payments(client, merchant, wanted)
-            under_way = sum(payment["status"] in UNDER_WAY for payment in found.values())
+            under_way = sum(map(is_under_way, found.values()))
             bar.update(len(wanted) - under_way - bar.n)
             if under_way < fewest:
                 fewest, deadline = under_way, time.monotonic() + SETTLING_SECONDS
             if not under_way or time.monotonic() > deadline:
                 client.close()
                 return found
-            time.sleep(2)
+            time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def disagreements(ours: dict[str, Any], simulator_url: str) -> list[str]:
@@ -57,28 +68,57 @@ def disagreements(ours: dict[str, Any], simulator_url: str) -> list[str]:
     found = []
     for public_id, payment in ours.items():
         intents = theirs.get(public_id, [])
-        if len(intents) != 1:
-            found.append(f"{public_id} is {payment['status']}; the provider has {len(intents)}")
+        cards = [tender for tender in payment["tenders"] if tender["type"] == "card"]
+        if len(intents) != len(cards):
+            found.append(
+                f"{public_id} is {payment['status']} and asks {len(cards)} cards; "
+                f"the provider has {len(intents)}"
+            )
             continue
-        found += _compare(payment, intents[0])
+        for card, intent in zip(cards, intents, strict=True):
+            found += _compare(payment, card, intent)
     return found
 
 
-def _compare(payment: dict[str, Any], intent: dict[str, Any]) -> list[str]:
+def wallets(
+    crew: Crew, ours: Mapping[str, Merchant], expected: Mapping[str, int]
+) -> tuple[int, list[str]]:
+    """How many of our wallets hold what the client's own book says, and in words which do not.
+
+    Everything has ended, so nothing is held. `ours` maps a wallet to its merchant.
+    """
+    found: list[str] = []
+
+    def look(client: Client, wallet: str) -> None:
+        answer = client.get(f"/v1/wallets/{wallet}/balance", api_key=ours[wallet].api_key)
+        assert answer.status == 200, f"the balance of {wallet} answered {answer.status}"
+        holds = (answer.body["available"], answer.body["held"])
+        if holds != (expected.get(wallet, 0), 0):
+            found.append(
+                f"{wallet} has {holds[0]} available and {holds[1]} held; "
+                f"by the answers it must be {expected.get(wallet, 0)} and 0"
+            )
+
+    crew.do(sorted(ours), look, "wallets compared")
+    return len(ours) - len(found), found
+
+
+def _compare(
+    payment: Mapping[str, Any], card: Mapping[str, Any], intent: Mapping[str, Any]
+) -> list[str]:
+    """A card's part of a payment next to what the provider has of it."""
     name, status = payment["id"], payment["status"]
     if intent["status"] not in _AT_THE_PROVIDER.get(status, ()):
         return [f"{name} is {status}; at the provider it is {intent['status']}"]
-    if payment["amount_captured"] != intent["amount_received"]:
-        return [
-            f"{name} captured {payment['amount_captured']}; "
-            f"the provider received {intent['amount_received']}"
-        ]
-    if payment["amount_refunded"] != intent["amount_refunded"]:
-        return [
-            f"{name} refunded {payment['amount_refunded']}; "
-            f"the provider refunded {intent['amount_refunded']}"
-        ]
-    return []
+    return [
+        f"{name} {verb} {card[ours]} by card; the provider has {intent[theirs]}"
+        for verb, ours, theirs in (
+            ("asks", "amount", "amount"),
+            ("captured", "captured", "amount_received"),
+            ("refunded", "refunded", "amount_refunded"),
+        )
+        if card[ours] != intent[theirs]
+    ]
 
 
 def _payments(client: Client, merchant: Merchant, wanted: set[str]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ CURRENCY = "EUR"
 
 # Which card a customer carries, by the customer's number: mostly good ones of every brand, and now
 # and then one that a bank refuses, as in life.
-_GOOD = ("pm_card_visa", "pm_card_mastercard", "pm_card_visa_debit", "pm_card_amex")
+GOOD_CARD = "pm_card_visa"
+_GOOD = (GOOD_CARD, "pm_card_mastercard", "pm_card_visa_debit", "pm_card_amex")
 _EMPTY = "pm_card_visa_chargeDeclinedInsufficientFunds"
 _REFUSED = "pm_card_visa_chargeDeclined"
 
@@ -29,13 +30,14 @@ class Transaction:
     terminal: int
     amount_minor: int
 
-    @property
-    def card(self) -> str:
-        if self.customer % 50 == 7:
-            return _EMPTY
-        if self.customer % 97 == 11:
-            return _REFUSED
-        return _GOOD[self.customer % len(_GOOD)]
+
+def card_of(customer: int) -> str:
+    """The provider's test token of the card that a customer carries."""
+    if customer % 50 == 7:
+        return _EMPTY
+    if customer % 97 == 11:
+        return _REFUSED
+    return _GOOD[customer % len(_GOOD)]
 
 
 class Unreadable(Exception):
