@@ -20,7 +20,7 @@ from apps.core.ids import encode
 from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
-from apps.merchants.types import SCOPES
+from apps.merchants.types import SCOPES, Interval
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
 from apps.wallets.types import MethodKind
@@ -125,6 +125,10 @@ def _onboard(demo: DemoMerchant, now: datetime) -> None:
         basis_points=demo.basis_points,
         actor=ACTOR,
         now=now,
+    )
+    # Payable the day it is captured, so that a payout can be tried at once.
+    onboarding.set_payout_terms(
+        book_id=demo.id, interval=Interval.MANUAL, delay_days=0, actor=ACTOR, now=now
     )
     for currency, fixed in demo.fixed.items():
         onboarding.set_fee_plan(

@@ -31,27 +31,33 @@ _AT_THE_PROVIDER = {
     "VOIDED": ("canceled",),
     "FAILED": ("canceled", "requires_payment_method"),
 }
-# States in which a payment that is captured automatically does not stay.
-UNDER_WAY = ("CREATED", "VALIDATED", "AUTHORIZED")
-CAPTURED = ("CAPTURED", "SETTLED")
+# States in which a payment that is captured automatically does not stay, nor a payout.
+UNDER_WAY = {
+    "payment": ("CREATED", "VALIDATED", "AUTHORIZED"),
+    "payout": ("PENDING", "IN_TRANSIT"),
+}
+# States in which what was asked for has moved money for good.
+STANDS = ("CAPTURED", "SETTLED", "PAID")
 
 
-def is_under_way(payment: Mapping[str, Any]) -> bool:
-    """Whether something is still to come of it, or is not known."""
-    return payment["status"] in UNDER_WAY or payment["outcome"] != "known"
+def is_under_way(ours: Mapping[str, Any]) -> bool:
+    """Whether something is still to come of a payment or payout, or is not known."""
+    return ours["status"] in UNDER_WAY[ours["object"]] or ours["outcome"] != "known"
 
 
-def settle_down(url: str, merchants: Iterable[Merchant], wanted: set[str]) -> dict[str, Any]:
-    """Our payments by public id, once none of the wanted ones is under way any more.
+def settle_down(
+    url: str, merchants: Iterable[Merchant], wanted: set[str], *, what: str = "payments"
+) -> dict[str, Any]:
+    """Our payments (or payouts) by public id, once none of the wanted ones is under way any more.
 
     Gives up when for `SETTLING_SECONDS` not one of them has got any further.
     """
     client, fewest, deadline = Client(url), len(wanted) + 1, 0.0
-    with tqdm(total=len(wanted), desc="captured", unit="", mininterval=0.5) as bar:
+    with tqdm(total=len(wanted), desc=f"{what} done", unit="", mininterval=0.5) as bar:
         while True:
             found: dict[str, Any] = {}
             for merchant in merchants:
-                found |= _payments(client, merchant, wanted)
+                found |= _listed(client, merchant, wanted, what)
             under_way = sum(map(is_under_way, found.values()))
             bar.update(len(wanted) - under_way - bar.n)
             if under_way < fewest:
@@ -77,6 +83,23 @@ def disagreements(ours: dict[str, Any], simulator_url: str) -> list[str]:
             continue
         for card, intent in zip(cards, intents, strict=True):
             found += _compare(payment, card, intent)
+    return found
+
+
+def payouts(crew: Crew, ours: Mapping[str, Any]) -> list[str]:
+    """Every payout on which the two books differ, in words. The crew asks the simulator."""
+    found: list[str] = []
+
+    def look(client: Client, payout: Mapping[str, Any]) -> None:
+        answer = client.get(f"/_sim/payouts?payout={payout['id']}", api_key="")
+        theirs = [(one["status"], one["amount"]) for one in answer.body["payouts"]]
+        if theirs != [(payout["status"].lower(), payout["amount"])]:
+            found.append(
+                f"{payout['id']} is {payout['status']} of {payout['amount']}; "
+                f"the provider has {theirs}"
+            )
+
+    crew.do(list(ours.values()), look, "payouts compared")
     return found
 
 
@@ -121,15 +144,15 @@ def _compare(
     ]
 
 
-def _payments(client: Client, merchant: Merchant, wanted: set[str]) -> dict[str, Any]:
-    """A merchant's payments among the wanted ones, newest first, until all are found."""
+def _listed(client: Client, merchant: Merchant, wanted: set[str], what: str) -> dict[str, Any]:
+    """A merchant's among the wanted ones, newest first, until all are found."""
     mine: dict[str, Any] = {}
     after, more = "", True
     while more:
-        answer = client.get(f"/v1/payments?limit={PAGE}{after}", api_key=merchant.api_key)
-        assert answer.status == 200, f"/v1/payments answered {answer.status}: {answer.body}"
+        answer = client.get(f"/v1/{what}?limit={PAGE}{after}", api_key=merchant.api_key)
+        assert answer.status == 200, f"/v1/{what} answered {answer.status}: {answer.body}"
         page = answer.body["data"]
-        ours = {payment["id"]: payment for payment in page if payment["id"] in wanted}
+        ours = {one["id"]: one for one in page if one["id"] in wanted}
         mine |= ours
         more = answer.body["has_more"] and bool(ours)
         after = f"&starting_after={page[-1]['id']}" if page else ""

@@ -10,6 +10,10 @@ from enum import StrEnum
 
 from paysys.replay.source import Transaction
 
+NOBODY = 0  # no customer: the merchant itself
+# The simulator's: money arrives, and does not.
+GOOD_IBAN, _CLOSED_IBAN = "DE89370400440532013000", "DE35370400440532013002"
+
 
 class Kind(StrEnum):
     """What is asked of the API; the value is how a person calls many of it."""
@@ -19,10 +23,20 @@ class Kind(StrEnum):
     SPLIT = "split tender"
     TOP_UP = "top-ups"
     TRANSFER = "transfers"
+    WITHDRAWAL = "withdrawals"
+    PAYOUT = "payouts"
 
 
 # Of a hundred transactions.
-SHARES = {Kind.CARD: 58, Kind.WALLET: 16, Kind.SPLIT: 11, Kind.TOP_UP: 10, Kind.TRANSFER: 5}
+SHARES = {
+    Kind.CARD: 55,
+    Kind.WALLET: 15,
+    Kind.SPLIT: 10,
+    Kind.TOP_UP: 10,
+    Kind.TRANSFER: 5,
+    Kind.WITHDRAWAL: 3,
+    Kind.PAYOUT: 2,
+}
 assert sum(SHARES.values()) == 100
 
 
@@ -51,6 +65,11 @@ def wallet_part_of(transaction: Transaction) -> int | None:
 def is_short(customer: int) -> bool:
     """Whether this customer's wallet is topped up with half of what it will need, as in life."""
     return customer % 50 == 13
+
+
+def iban_of(customer: int) -> str:
+    """Where a customer's withdrawals go; now and then to an account that is no more, as in life."""
+    return _CLOSED_IBAN if customer % 20 == 3 else GOOD_IBAN
 
 
 def _number(question: str, transaction: Transaction) -> int:

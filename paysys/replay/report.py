@@ -13,9 +13,20 @@ from paysys.replay.mix import Kind
 from paysys.replay.source import Transaction
 
 MAX_PROBLEMS = 20
-# A transaction of less than the provider charges at all, and one that the wallet does not cover.
-TOO_SMALL, TOO_LITTLE = "amount_too_small", "insufficient_funds"
+# A transaction of less than the provider charges at all; one that the wallet does not cover, or
+# what is payable, each with the field that says what there is.
+TOO_SMALL = "amount_too_small"
+TOO_LITTLE = {"insufficient_funds": "available", "payout_exceeds_payable": "remaining"}
 POINTS = (("p50", 0.50), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+
+_CHECKED = {
+    "payments as the provider has them": "agreeing",
+    "  of them made beforehand": "prepared",
+    "payouts as the provider has them": "payouts_agreeing",
+    "wallets as the client's own book has them": "wallets_agreeing",
+    "refused, and nothing written": "refused",
+    "still under way": "unresolved",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,7 @@ class Merchant:
 
 @dataclass
 class Report:
-    """`posted` maps each payment's public id to its merchant.
+    """`posted` maps the public id of each payment and payout to its merchant.
 
     `refused` counts the transactions of which nothing was written, and rightly so.
     """
@@ -44,14 +55,14 @@ class Report:
     ) -> str | None:
         """Count an answer; the public id of what it wrote, if it wrote anything."""
         error = answer.body.get("error", {})
-        made = error.get("payment") or answer.body
+        made = error.get("payment") or error.get("payout") or answer.body
         code = error.get("decline_code") or error.get("code", "")
         outcome = f"{answer.status} {made.get('status') or made.get('object', '')}".strip()
         with self.lock:
             self.seconds[kind].append(answer.seconds)
             self.outcomes[kind][f"{outcome} {code}".strip()] += 1
             if "id" in made:
-                if made["object"] == "payment":
+                if made["object"] in ("payment", "payout"):
                     self.posted[made["id"]] = merchant
                 return str(made["id"])
             if _is_rightly_refused(error, transaction):
@@ -99,19 +110,17 @@ def told(figures: Mapping[str, Any]) -> Iterator[str]:
             figures["latency_ms"]
         )
     yield ""
-    yield f"  agreeing with the provider, one by one   {figures['agreeing']:>7,}"
-    if "wallets_agreeing" in figures:
-        yield f"    of them to fill wallets beforehand     {figures['prepared']:>7,}"
-        yield f"  wallets as the client's own book has it  {figures['wallets_agreeing']:>7,}"
-    yield f"  refused, and nothing written             {figures['refused']:>7,}"
-    yield f"  still under way                          {figures['unresolved']:>7,}"
-    yield f"  check_books                              {_yes(figures['books_clean']):>7}"
+    for what, name in _CHECKED.items():
+        if name in figures:
+            yield f"  {what:<42}{figures[name]:>7,}"
+    yield f"  {'check_books':<42}{_yes(figures['books_clean']):>7}"
 
 
 def _is_rightly_refused(error: Mapping[str, Any], transaction: Transaction) -> bool:
-    if error.get("code") == TOO_LITTLE:
-        return bool(error["available"] < transaction.amount_minor)
-    return error.get("code") == TOO_SMALL
+    code = error.get("code")
+    if code in TOO_LITTLE:
+        return bool(error[TOO_LITTLE[code]] < transaction.amount_minor)
+    return bool(code == TOO_SMALL)
 
 
 def _latency(seconds: list[float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from paysys.replay import compare
 from paysys.replay.crew import Crew
-from paysys.replay.drive import Refused, Replay
+from paysys.replay.drive import Replay
 from paysys.replay.report import Merchant, Report, told
+from paysys.replay.scene import Refused
 from paysys.replay.source import Transaction, Unreadable, read
 
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--mix",
             action="store_true",
-            help="not cards alone: also payments from wallets, split tender, top-ups and transfers",
+            help="not cards alone: also wallet payments, split tender, top-ups, transfers, payouts",
         )
         parser.add_argument(
             "--demo",
@@ -59,7 +60,7 @@ class Command(BaseCommand):
             is_mixed=options["mix"],
         )
         try:
-            report, seconds = self._post(run, read(options["file"], limit=options["limit"]))
+            report, seconds = self._post(demo, run, read(options["file"], limit=options["limit"]))
         except Unreadable as error:
             raise CommandError(str(error)) from error
         except (Refused, OSError) as error:
@@ -74,12 +75,16 @@ class Command(BaseCommand):
         if problems:
             sys.exit(1)
 
-    def _post(self, run: Replay, transactions: list[Transaction]) -> tuple[Report, float]:
+    def _post(
+        self, demo: Mapping[str, Any], run: Replay, transactions: list[Transaction]
+    ) -> tuple[Report, float]:
         """Prepare, uncounted, and post everything; what came of it, and how long that took."""
         run.prepare(transactions)
-        run.fill(transactions)
-        if run.prepared:
-            compare.settle_down(run.crew.url, run.merchants, set(run.prepared))
+        if run.scene.prepared:
+            compare.settle_down(run.crew.url, run.merchants, set(run.scene.prepared))
+            done = _manage(demo, "release")
+            if done.returncode:
+                raise Refused(f"release says {done.stdout}{done.stderr}")
         started = time.perf_counter()
         report = run.post(transactions)
         return report, time.perf_counter() - started
@@ -88,44 +93,66 @@ class Command(BaseCommand):
         self, demo: Mapping[str, Any], run: Replay, report: Report, figures: dict[str, Any]
     ) -> list[str]:
         """Hold everything against what it should be; the differences, in words."""
-        self.stdout.write("Waiting for captures, then comparing, one by one …")
-        wanted = {**run.prepared, **report.posted}
-        ours = compare.settle_down(run.crew.url, run.merchants, set(wanted))
-        problems = compare.disagreements(ours, demo["simulator_url"])
-        figures["agreeing"] = len(ours) - len(problems)
+        self.stdout.write("Waiting for what is under way, then comparing, one by one …")
+        wanted = {**run.scene.prepared, **report.posted}
+        ours, problems = self._compare_payments(demo, run, _only("pay_", wanted), figures)
+        if run.is_mixed:
+            figures["prepared"] = len(run.scene.prepared)
+            payouts, differing = self._compare_payouts(demo, run, _only("po_", wanted), figures)
+            ours |= payouts
+            expected = run.purses.balances(lambda name: _stands(ours, name))
+            agreeing, wrong = compare.wallets(run.crew, run.wallets, expected)
+            figures["wallets_agreeing"] = agreeing
+            problems += differing + wrong
         problems += [f"{name} was answered and cannot be found" for name in set(wanted) - set(ours)]
         figures["unresolved"] = sum(map(compare.is_under_way, ours.values()))
         if figures["unresolved"]:
-            problems.append(f"{figures['unresolved']} payments are still under way")
-        if run.wallets:
-            figures["prepared"] = len(run.prepared)
-            expected = run.purses.balances(lambda name: _stands(ours, name))
-            figures["wallets_agreeing"], differing = compare.wallets(
-                run.crew, run.wallets, expected
-            )
-            problems += differing
-        books = _check_books(demo["env"])
-        figures["books_clean"] = not books
-        return problems + books
+            problems.append(f"{figures['unresolved']} payments or payouts are still under way")
+        books = _manage(demo, "check_books")
+        figures["books_clean"] = not books.returncode
+        if books.returncode:
+            problems.append(f"check_books says:\n{books.stdout}{books.stderr}")
+        return problems
+
+    def _compare_payments(
+        self, demo: Mapping[str, Any], run: Replay, wanted: set[str], figures: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[str]]:
+        ours = compare.settle_down(run.crew.url, run.merchants, wanted)
+        differing = compare.disagreements(ours, demo["simulator_url"])
+        figures["agreeing"] = len(ours) - len(differing)
+        return ours, differing
+
+    def _compare_payouts(
+        self, demo: Mapping[str, Any], run: Replay, wanted: set[str], figures: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[str]]:
+        ours = compare.settle_down(run.crew.url, run.merchants, wanted, what="payouts")
+        provider = Crew(demo["simulator_url"], size=run.crew.size)
+        differing = compare.payouts(provider, ours)
+        figures["payouts_agreeing"] = len(ours) - len(differing)
+        return ours, differing
+
+
+def _only(prefix: str, names: Iterable[str]) -> set[str]:
+    return {name for name in names if name.startswith(prefix)}
 
 
 def _stands(ours: Mapping[str, Any], name: str) -> bool:
-    """Whether what was answered under this id has moved money: a payment once it is captured."""
-    if not name.startswith("pay_"):
+    """Whether what was answered under this id has moved money: a transfer has, at once."""
+    if name.startswith("tr_"):
         return True
-    return name in ours and ours[name]["status"] in compare.CAPTURED
+    return name in ours and ours[name]["status"] in compare.STANDS
 
 
-def _check_books(environment: Mapping[str, str]) -> list[str]:
-    books = subprocess.run(
-        [sys.executable, "manage.py", "check_books"],
+def _manage(demo: Mapping[str, Any], command: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command next to the running stack."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "manage.py", command],
         cwd=settings.BASE_DIR,
-        env={**os.environ, **environment},
+        env={**os.environ, **demo["env"]},
         capture_output=True,
         text=True,
         check=False,
     )
-    return [f"check_books says:\n{books.stdout}{books.stderr}"] if books.returncode else []
 
 
 def _demo(path: Path) -> dict[str, Any]:
