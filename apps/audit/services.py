@@ -11,6 +11,7 @@ from uuid import UUID
 
 from apps.core import db
 from apps.core.ids import new_id
+from apps.core.rows import Rows
 from apps.core.types import Actor
 
 FACTS_LIMIT = 4096  # characters of JSON; a trail is no place for documents
@@ -18,10 +19,7 @@ FACTS_LIMIT = 4096  # characters of JSON; a trail is no place for documents
 _ACTOR = re.compile(r"system|(key|staff|provider):[A-Za-z0-9_.:-]{1,70}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
-_INSERT = """
-INSERT INTO audit_entry
-    (id, book_id, actor, action, subject_kind, subject_id, facts, occurred_at)
-VALUES (%s::uuid, %s::uuid, %s, %s, %s, %s::uuid, %s::jsonb, %s::timestamptz)"""
+_TRAIL = Rows("audit_entry", marks={"facts": "%s::jsonb"}, is_log=True)
 
 
 def record(
@@ -52,7 +50,16 @@ def record(
         raise ValueError(f"not an action on a kind: {action!r} on {subject_kind!r}")
     if len(written) > FACTS_LIMIT:
         raise ValueError(f"{len(written)} characters of facts for {action}")
-    db.write(
-        _INSERT,
-        (new_id(), book_id, actor, action, subject_kind, subject_id, written, now),
+    db.insert(
+        _TRAIL,
+        {
+            "id": new_id(),
+            "book_id": book_id,
+            "actor": actor,
+            "action": action,
+            "subject_kind": subject_kind,
+            "subject_id": subject_id,
+            "facts": written,
+            "occurred_at": now,
+        },
     )

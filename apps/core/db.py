@@ -19,21 +19,25 @@ an `atomic()` opened within a unit commits on its own, before the unit is sent.
 
 Errors of SQLSTATEs that an app registered in `ERRORS` are raised as that app's own exceptions, when
 the message is sent: at the end of the unit, not at the call that added the write.
+
+What can be written once is: a row that a unit adds (`insert`) and changes afterwards (`change`) is
+added as it is in the end, and the rows of a log go into one statement.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, connection, transaction
 from psycopg import ClientCursor
 from psycopg.pq import ConnStatus, ExecStatus
 
-Params = Sequence[Any]
+from apps.core.rows import Change, NewRow, Params, Part, Rows, Statement, written_once
 
 # SQLSTATE -> exception built from (message, detail); filled by the apps that raise these states.
 ERRORS: dict[str, Callable[[str, str], Exception]] = {}
@@ -59,7 +63,7 @@ class Unit:
     """The statements of one message, in order, and what to do once they are committed."""
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, Params]] = []
+        self.statements: list[Part] = []
         self.after_commit: list[Callable[[], None]] = []
 
 
@@ -103,16 +107,47 @@ def write(sql: str, params: Params = (), *, expect: int | None = None, what: str
     expectation in `GuardFailed`. The statement must not end in a semicolon or in RETURNING.
     On a hot path `SET version = core_same(version, %s, 'what') + 1` is the cheaper guard.
     """
-    if expect is not None:
-        guard = "SELECT core_require((SELECT count(*) FROM w) = %s, %s)"
-        sql = f"WITH w AS ({sql} RETURNING 1) {guard}"
-        params = (*params, expect, what)
+    _add(_statement(sql, params, expect, what))
+
+
+def insert(rows: Rows, values: Mapping[str, Any]) -> None:
+    """Add one row, its columns by name, `id` among them."""
+    _add(NewRow(rows, values))
+
+
+def change(
+    rows: Rows,
+    row_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    expects: Mapping[str, Any],
+    sql: str,
+    params: Params,
+    expect: int | None = None,
+    what: str = "",
+) -> None:
+    """Change the row of this `id`, by the statement of `write`'s four last parameters.
+
+    If the open unit adds the row itself, with the values that `expects` names, it is added with the
+    changes instead. So `expects` repeats what the statement guards, and `changes` what it sets.
+    """
+    _add(Change(rows, row_id, changes, expects, lambda: _statement(sql, params, expect, what)))
+
+
+def _statement(sql: str, params: Params, expect: int | None, what: str) -> Statement:
+    if expect is None:
+        return Statement(sql, params)
+    guard = "SELECT core_require((SELECT count(*) FROM w) = %s, %s)"
+    return Statement(f"WITH w AS ({sql} RETURNING 1) {guard}", (*params, expect, what))
+
+
+def _add(statement: Part) -> None:
     current = _current()
     if current is not None:
-        current.statements.append((sql, params))
+        current.statements.append(statement)
         return
     assert connection.in_atomic_block, "a write needs a transaction: db.unit() or atomic()"
-    _execute([(sql, params)])
+    _execute([statement])
 
 
 def require(condition_sql: str, params: Params = (), *, what: str) -> None:
@@ -147,7 +182,7 @@ def _send(finished: Unit) -> None:
         transaction.on_commit(call, robust=True)
 
 
-def _execute(statements: list[tuple[str, Params]]) -> None:
+def _execute(statements: Sequence[Part]) -> None:
     """Send one message. Parameters are always bound, so `%` is written `%%` in every statement.
 
     They are bound statement by statement: the driver remembers how a statement is taken apart, but
@@ -157,7 +192,7 @@ def _execute(statements: list[tuple[str, Params]]) -> None:
     connection.ensure_connection()
     driver = connection.connection
     bind = _binder(driver)
-    message = ";\n".join([bind(sql, list(params)) for sql, params in statements])
+    message = ";\n".join([statement.bound(bind) for statement in written_once(statements)])
     with translated():
         if driver.autocommit and not connection.execute_wrappers and not connection.queries_logged:
             _send_directly(driver, message)

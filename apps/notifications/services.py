@@ -11,15 +11,13 @@ from uuid import UUID
 
 from apps.core import db
 from apps.core.ids import new_id
+from apps.core.rows import Rows
 
 PAYLOAD_LIMIT = 32_768  # characters of JSON
 
 _KIND = re.compile(r"([a-z][a-z0-9_]*)(\.[a-z][a-z0-9_]*)+")
 
-_INSERT = """
-INSERT INTO notifications_event
-    (id, book_id, kind, subject_kind, subject_id, sequence, payload, occurred_at)
-VALUES (%s::uuid, %s::uuid, %s, %s, %s::uuid, %s::int, %s::jsonb, %s::timestamptz)"""
+_EVENTS = Rows("notifications_event", marks={"payload": "%s::jsonb"}, is_log=True)
 
 
 def publish(
@@ -51,7 +49,16 @@ def publish(
     written = json.dumps(payload, separators=(",", ":"))
     if len(written) > PAYLOAD_LIMIT:
         raise ValueError(f"{len(written)} characters of payload for {kind}")
-    db.write(
-        _INSERT,
-        (new_id(), book_id, kind, matched[1], subject_id, sequence, written, now),
+    db.insert(
+        _EVENTS,
+        {
+            "id": new_id(),
+            "book_id": book_id,
+            "kind": kind,
+            "subject_kind": matched[1],
+            "subject_id": subject_id,
+            "sequence": sequence,
+            "payload": written,
+            "occurred_at": now,
+        },
     )

@@ -17,6 +17,7 @@ from django.db.models import JSONField
 from apps.audit import services as audit
 from apps.core import db
 from apps.core.money import Money
+from apps.core.rows import Rows
 from apps.core.types import Actor
 from apps.gateways.types import StatementLine
 from apps.notifications import services as notifications
@@ -72,27 +73,28 @@ class _Table:
         self.columns: list[str] = [field.attname for field in fields]
         self.json = {field.attname for field in fields if isinstance(field, JSONField)}
         self.changing = [name for name in self.columns if name not in fixed]
-        self.table = table = model._meta.db_table
+        self.table = model._meta.db_table
         self.given = [name for name in self.columns if name not in fresh]
-        marks = ", ".join(self._mark(name) for name in self.given)
-        constants = "".join(f", {literal}" for literal in fresh.values())
-        self.insert = (
-            f"INSERT INTO {table} ({', '.join((*self.given, *fresh))}) "  # noqa: S608
-            f"VALUES ({marks}{constants})"
-        )
+        marks = {name: self._mark(name) for name in self.json}
+        self.rows = Rows(self.table, marks=marks, constants=fresh)
 
     def write_new(self, row: Any) -> None:
-        db.write(self.insert, self._values(row, self.given))
+        db.insert(self.rows, self._values(row, self.given))
         row.remember()
 
     def write_changes(self, row: Any, *, stale: str) -> None:
         """Write the columns that differ from what the row held, under its version."""
         changed = [name for name in self.changing if getattr(row, name) != row.kept.get(name)]
         sets = "".join(f"{name} = {self._mark(name)}, " for name in changed)
-        db.write(
-            f"UPDATE {self.table} SET {sets}version = core_same(version, %s, %s) + 1 "  # noqa: S608
-            "WHERE id = %s AND book_id = %s",
-            (*self._values(row, changed), row.version, stale, row.id, row.book_id),
+        values = self._values(row, changed)
+        db.change(
+            self.rows,
+            row.id,
+            {**values, "version": row.version + 1},
+            expects={"version": row.version, "book_id": row.book_id},
+            sql=f"UPDATE {self.table} SET {sets}"  # noqa: S608
+            "version = core_same(version, %s, %s) + 1 WHERE id = %s AND book_id = %s",
+            params=(*values.values(), row.version, stale, row.id, row.book_id),
         )
         row.version += 1
         row.remember()
@@ -100,8 +102,8 @@ class _Table:
     def _mark(self, name: str) -> str:
         return "%s::jsonb" if name in self.json else "%s"
 
-    def _values(self, row: Any, names: Sequence[str]) -> list[Any]:
-        return [self._value(name, getattr(row, name)) for name in names]
+    def _values(self, row: Any, names: Sequence[str]) -> dict[str, Any]:
+        return {name: self._value(name, getattr(row, name)) for name in names}
 
     def _value(self, name: str, value: Any) -> Any:
         if name in self.json:

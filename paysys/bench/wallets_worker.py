@@ -126,7 +126,7 @@ class Worker(Measured):
         self.known = [self.ids.decode("wallet", one) for one in wallets]
 
     def transfer(self, *, seconds: float) -> dict[str, Any]:
-        """From one wallet to another, each in a commit of its own, for so long."""
+        """From one wallet to another, as the API first tries it, each in a commit of its own."""
 
         def one() -> int:
             source, target = self.chance.sample(self.known, 2)
@@ -138,6 +138,7 @@ class Worker(Measured):
                     to_wallet=self.ids.encode("wallet", target),
                     amount=self.cent,
                     metadata={},
+                    trusts_wallets=True,
                     actor="system",
                     now=self.now,
                 )

@@ -12,7 +12,12 @@ from django.db import connection
 from rest_framework.renderers import JSONRenderer
 
 from apps.core import db
+from apps.core.rows import Rows
 
+KEYS = Rows(
+    "idempotency_key",
+    marks={"locked_until": "clock_timestamp() + make_interval(secs => %s)"},
+)
 EXPIRY_BATCH = 1000
 EXPIRY_BATCHES = 100
 # The key of a payment or refund is kept while its run is open: `let_expire` sets the real date.
@@ -28,10 +33,15 @@ def store_answer(*, resource_id: UUID, status: int, content: Mapping[str, Any]) 
 
     Retries: harmless. Transaction: joins the caller's unit or transaction.
     """
-    db.write(
-        "UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s::timestamptz"
+    body = written(content)
+    db.change(
+        KEYS,
+        resource_id,
+        {"status_code": status, "body": body, "expires_at": UNTIL_LET_EXPIRE},
+        expects={"body": None},
+        sql="UPDATE idempotency_key SET status_code = %s, body = %s, expires_at = %s::timestamptz"
         " WHERE id = %s::uuid AND body IS NULL",
-        (status, written(content), UNTIL_LET_EXPIRE, resource_id),
+        params=(status, body, UNTIL_LET_EXPIRE, resource_id),
     )
 
 
@@ -42,9 +52,14 @@ def let_expire(*, resource_id: UUID, now: datetime) -> None:
 
     Retries: harmless. Transaction: joins the caller's unit or transaction.
     """
-    db.write(
-        "UPDATE idempotency_key SET expires_at = %s::timestamptz WHERE id = %s::uuid",
-        (now + retention(), resource_id),
+    expires_at = now + retention()
+    db.change(
+        KEYS,
+        resource_id,
+        {"expires_at": expires_at},
+        expects={},
+        sql="UPDATE idempotency_key SET expires_at = %s::timestamptz WHERE id = %s::uuid",
+        params=(expires_at, resource_id),
     )
 
 

@@ -26,6 +26,7 @@ from apps.idempotency import selectors
 from apps.idempotency.errors import Busy, InFlight, KeyMalformed, KeyRequired, KeyReused
 from apps.idempotency.selectors import Found
 from apps.idempotency.services.keeping import (
+    KEYS,
     ORDERS_LAST,
     UNTIL_LET_EXPIRE,
     let_expire,
@@ -138,20 +139,17 @@ class _Claim:
         return self._render(made, is_taken_over=False)
 
     def _claim(self) -> None:
-        db.write(
-            "INSERT INTO idempotency_key"
-            " (id, book_id, scope, key, fingerprint, customer_id, locked_until)"
-            " VALUES (%s::uuid, %s::uuid, %s, %s, %s, %s::uuid,"
-            " clock_timestamp() + make_interval(secs => %s))",
-            (
-                self.resource_id,
-                self.facts.book_id,
-                self.facts.scope,
-                self.facts.key,
-                self.fingerprint,
-                self.facts.customer_id,
-                LOCK_SECONDS,
-            ),
+        db.insert(
+            KEYS,
+            {
+                "id": self.resource_id,
+                "book_id": self.facts.book_id,
+                "scope": self.facts.scope,
+                "key": self.facts.key,
+                "fingerprint": self.fingerprint,
+                "customer_id": self.facts.customer_id,
+                "locked_until": LOCK_SECONDS,
+            },
         )
 
     def _find(self) -> Found | None:

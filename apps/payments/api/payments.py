@@ -20,7 +20,7 @@ from apps.idempotency.types import RequestFacts
 from apps.payments import answers, public, selectors, services
 from apps.payments.api import filters
 from apps.payments.api.filters import FILTERS
-from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of
+from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of, once
 from apps.payments.models import Payment
 from apps.payments.serializers import (
     CapturePayment,
@@ -70,13 +70,14 @@ class Payments(ApiView):
 
 def pay(request: Request, order: NewPayment) -> HttpResponse:
     """Write a payment down under the request's key, and answer once it has come to a point."""
-    caller, now = caller_of(request), clock.now()
+    caller, now, is_first_try = caller_of(request), clock.now(), once()
 
     def create(payment_id: UUID) -> services.Started:
         return services.create_payment(
             payment_id=payment_id,
             book_id=caller.book_id,
             order=order,
+            trusts_wallet=is_first_try(),
             actor=caller.actor,
             now=now,
         )

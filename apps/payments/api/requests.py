@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain, repeat
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -32,6 +34,14 @@ def caller_of(request: Request) -> Caller:
     caller = request.auth
     assert isinstance(caller, Caller), "every view here needs a key"
     return caller
+
+
+def once() -> Callable[[], bool]:
+    """Says yes the first time: a first try trusts what a second one looks at, to say what is wrong.
+
+    For a `create` of `idempotency.run`, which is called again when a guard has failed.
+    """
+    return chain([True], repeat(object=False)).__next__
 
 
 def moment(name: str, text: str, *, is_end: bool) -> datetime:

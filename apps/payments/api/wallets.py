@@ -17,7 +17,7 @@ from apps.idempotency import services as idempotency
 from apps.idempotency.types import RequestFacts
 from apps.payments import answers, public, selectors, services
 from apps.payments.api.payments import pay
-from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of
+from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of, once
 from apps.payments.serializers import (
     CaptureHold,
     NewTransfer,
@@ -99,7 +99,7 @@ class WalletTransfers(ApiView):
     )
     def post(self, request: Request, wallet_id: str) -> HttpResponse:
         values = validated(NewTransfer, request)
-        caller, now = caller_of(request), clock.now()
+        caller, now, is_first_try = caller_of(request), clock.now(), once()
         wallet = _wallet_of(request, wallet_id)
         amount = from_minor(values["amount"], values.get("currency", wallet.currency))
 
@@ -112,6 +112,7 @@ class WalletTransfers(ApiView):
                 amount=amount,
                 description=values.get("description", ""),
                 metadata=values.get("metadata", {}),
+                trusts_wallets=is_first_try(),
                 actor=caller.actor,
                 now=now,
             )

@@ -89,6 +89,7 @@ def create_payment(
     order: NewPayment,
     held: WalletTender | None = None,
     captured: Money | None = None,
+    trusts_wallet: bool = False,
     actor: Actor,
     now: datetime,
 ) -> Started:
@@ -96,6 +97,8 @@ def create_payment(
 
     A payment that a wallet pays alone, and captures at once, is whole in this very commit.
     `held` is a hold placed before, which pays all of it, and `captured` what is taken of it.
+    With `trusts_wallet` the paying wallet is not looked at: the commit's guard decides, and whoever
+    it refuses tries again without, to hear what is wrong.
 
     Units: `order.amount` is whole in its currency's minor unit.
     Retries: the caller's idempotency key; the same `payment_id` twice is refused by the key.
@@ -109,7 +112,7 @@ def create_payment(
     :raises AmountTooSmall, AmountNotExpressible: the provider does not charge the card's part.
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
-    paid = Tenders(wallet=held) if held else tenders_of(book_id=book_id, order=order)
+    paid = tenders_of(book_id=book_id, order=order, held=held, trusts_wallet=trusts_wallet)
     if paid.card:
         part = order.amount - paid.wallet.amount if paid.wallet else order.amount
         require_chargeable(provider=paid.card.provider, amount=part)

@@ -114,7 +114,7 @@ def create_withdrawal(
     found = spending_wallet(book_id, wallet, amount, param="id")
     account = _account(book_id, found.customer_id, order, now)
     require_payable(provider=settings.PAYSYS_PROVIDER, amount=amount)
-    wallets_services.require_active(book_id=book_id, wallet_id=found.id)
+    wallets_services.require_active(book_id=book_id, wallet_id=found.id, currency=order.currency)
     there = ledger.lock_balance(
         book_id=book_id, code=chart.wallet_available(found.id), currency=order.currency
     )

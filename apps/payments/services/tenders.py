@@ -50,9 +50,17 @@ class Tenders:
         return self.card.method if self.card else "wallet"
 
 
-def tenders_of(*, book_id: UUID, order: NewPayment) -> Tenders:
-    """Who pays which part.
+def tenders_of(
+    *,
+    book_id: UUID,
+    order: NewPayment,
+    held: WalletTender | None = None,
+    trusts_wallet: bool = False,
+) -> Tenders:
+    """Who pays which part; what was `held` before, pays all of it.
 
+    With `trusts_wallet` the wallet is not looked at unless its balance decides: `place_hold` guards
+    what is trusted.
     With `order.spends_what_there_is` it needs the caller's `atomic()`: the wallet's balance is
     locked, so that the part which is decided on is the part that is held.
 
@@ -61,21 +69,27 @@ def tenders_of(*, book_id: UUID, order: NewPayment) -> Tenders:
     :raises WalletFrozen, WalletClosed, CurrencyMismatch: the wallet cannot pay this.
     :raises InvalidRequest: two wallets, or more from the wallet than is to be paid.
     """
+    if held:
+        return Tenders(wallet=held)
     if order.source.startswith("wallet_"):
         if order.wallet:
             raise InvalidRequest("wallet: the source is a wallet already.", param="wallet")
-        wallet = spending_wallet(book_id, order.source, order.amount, param="source")
-        return Tenders(wallet=WalletTender(wallet.id, order.amount, ids.new_id()))
+        wallet_id = wallet_id_of(order.source, "source")
+        if not trusts_wallet:
+            spending_wallet(book_id, order.source, order.amount, param="source")
+        return Tenders(wallet=WalletTender(wallet_id, order.amount, ids.new_id()))
     card = card_tender(book_id, order.source)
     if not order.wallet:
         return Tenders(card=card)
-    wallet = spending_wallet(book_id, order.wallet, order.amount, param="wallet")
-    part = order.wallet_amount or _what_there_is(wallet, order.amount)
+    wallet_id, part = wallet_id_of(order.wallet, "wallet"), order.wallet_amount
+    if part is None or not trusts_wallet:
+        wallet = spending_wallet(book_id, order.wallet, order.amount, param="wallet")
+        part = part or _what_there_is(wallet, order.amount)
     if part > order.amount:
         raise InvalidRequest("wallet_amount: more than is to be paid.", param="wallet_amount")
     if not part.amount:
         return Tenders(card=card)
-    tender = WalletTender(wallet.id, part, ids.new_id())
+    tender = WalletTender(wallet_id, part, ids.new_id())
     return Tenders(card=card if part < order.amount else None, wallet=tender)
 
 
@@ -113,11 +127,23 @@ def receiving_wallet(book_id: UUID, public_id: str, currency: str, *, param: str
     return wallet
 
 
+def wallet_id_of(public_id: str, param: str) -> UUID:
+    """:raises NotFound: no wallet can have this id."""
+    try:
+        return ids.decode("wallet", public_id)
+    except NotFound:
+        raise _no_such(public_id, param) from None
+
+
 def _found(book_id: UUID, public_id: str, param: str) -> Wallet:
     try:
-        return wallets.get_wallet(book_id=book_id, id=ids.decode("wallet", public_id))
+        return wallets.get_wallet(book_id=book_id, id=wallet_id_of(public_id, param))
     except NotFound:
-        raise NotFound(f"No such wallet: {public_id}.", param=param) from None
+        raise _no_such(public_id, param) from None
+
+
+def _no_such(public_id: str, param: str) -> NotFound:
+    return NotFound(f"No such wallet: {public_id}.", param=param)
 
 
 def _what_there_is(wallet: Wallet, wanted: Money) -> Money:

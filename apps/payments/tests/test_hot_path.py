@@ -6,6 +6,7 @@ and, if it writes, a commit. Whoever adds one must say so here.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from apps.payments.tests import truth
+from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.payments.tests.purses import wallet
 from paysys.testing.simulator import Simulator
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "ledger_post")
@@ -136,6 +138,61 @@ class TestAPayment:
         report("POST /v1/payments with a saved card", messages)
         assert len(messages.commits) == 3
         assert len(messages.reads) == 1, "the card's token"
+
+
+class TestAWalletPayment:
+    def test_is_one_message_in_which_every_row_is_written_once(
+        self, merchant: Merchant, messages: Messages
+    ) -> None:
+        purse = wallet(merchant, 50_000)
+        merchant.pay(10_000, purse)
+        messages.sent.clear()
+
+        answer = merchant.pay(10_000, purse)
+
+        assert (answer.status_code, answer.json()["status"]) == (201, "SETTLED")
+        report("POST /v1/payments from a wallet", messages)
+        [(_, whole)] = messages.sent
+        for table in (
+            *("idempotency_key", "payments_payment", "wallets_hold", "sagas_run"),
+            *("notifications_event", "audit_entry", "risk_assessment"),
+        ):
+            assert len(re.findall(rf"INSERT INTO {table}\b", whole)) == 1, table
+        assert "UPDATE" not in whole
+        assert whole.count("ledger_post") == 3
+        kinds = ["created", "authorized", "captured", "settled", "succeeded"]
+        payment = merchant.payment(answer.json()["id"])
+        assert truth.kinds_of(payment.id) == [f"payment.{kind}" for kind in kinds]
+        assert payment.version == len(kinds)
+        truth.assert_nothing_is_left_over()
+
+    def test_looks_at_the_wallet_only_to_say_what_is_wrong_with_it(
+        self, merchant: Merchant, messages: Messages
+    ) -> None:
+        purse = wallet(merchant, 50_000)
+        purses.set_status(purse, "FROZEN")
+        messages.sent.clear()
+
+        refused = merchant.pay(10_000, purse)
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "wallet_frozen")
+        looks = [sql for sql in messages.reads if 'FROM "wallets_wallet"' in sql]
+        assert len(looks) == 1
+        assert purses.inside(merchant, purse) == (50_000, 0)
+
+    def test_of_two_wallets_is_moved_by_a_transfer_that_looks_at_neither_twice(
+        self, merchant: Merchant, messages: Messages
+    ) -> None:
+        source, target = wallet(merchant, 50_000), wallet(merchant)
+        merchant.post(f"/v1/wallets/{source}/transfer", {"amount": 1, "to": target})
+        messages.sent.clear()
+
+        moved = merchant.post(f"/v1/wallets/{source}/transfer", {"amount": 100, "to": target})
+
+        assert moved.status_code == 201
+        report("POST /v1/wallets/…/transfer", messages)
+        # Whose currency it is; the transfer; its answer.
+        assert (len(messages.reads), len(messages.commits)) == (1, 2)
 
 
 class TestARefund:

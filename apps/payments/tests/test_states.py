@@ -12,15 +12,16 @@ from django_fsm import TransitionNotAllowed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.core import clock
+from apps.core import clock, ids
 from apps.payments import states
 from apps.payments.models import Payment, Refund, headline_of
 from apps.payments.tests import rows
 from apps.payments.tests.rows import CAPTURED, move, payment_row, plant, refund_row, sqlstate_of
 from apps.payments.types import RefundStatus, Status
 
-# What one commit may write at once.
+# What one commit may write at once; more of it where a wallet pays everything.
 BEGINNINGS = (Status.CREATED, Status.VALIDATED)
+BEGINNINGS_OF_A_WALLET = (*BEGINNINGS, Status.AUTHORIZED, Status.CAPTURED, Status.SETTLED)
 ILLEGAL_MOVE, FROZEN, UNDELETABLE, CHECK_VIOLATED = "PY001", "PY002", "PS002", "23514"
 
 
@@ -71,6 +72,23 @@ class TestAPayment:
 
         assert refused.value.__cause__.sqlstate == ILLEGAL_MOVE  # type: ignore[union-attr]
         assert not Payment.objects.exists()
+
+    @pytest.mark.parametrize("status", list(Status))
+    @pytest.mark.parametrize("wallet_amount", [60, 100])
+    def test_begins_as_what_a_wallet_alone_can_make_of_it(
+        self, status: Status, wallet_amount: int
+    ) -> None:
+        part = {"wallet_amount": wallet_amount, "wallet_id": ids.new_id(), "hold_id": ids.new_id()}
+        allowed = BEGINNINGS_OF_A_WALLET if wallet_amount == 100 else BEGINNINGS
+        row = payment_row(status, **part)
+
+        if status in allowed:
+            row.save(force_insert=True)
+            assert Payment.objects.get().status == status
+            return
+        with pytest.raises(DatabaseError) as refused:
+            row.save(force_insert=True)
+        assert refused.value.__cause__.sqlstate == ILLEGAL_MOVE  # type: ignore[union-attr]
 
     @pytest.mark.parametrize(
         ("column", "value"),

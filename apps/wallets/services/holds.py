@@ -15,6 +15,7 @@ from apps.audit import services as audit
 from apps.core import db, ids
 from apps.core.errors import Conflict
 from apps.core.money import Money, to_minor
+from apps.core.rows import Rows
 from apps.core.types import Actor
 from apps.ledger import chart
 from apps.ledger import services as ledger
@@ -25,6 +26,7 @@ from apps.wallets.services.wallets import require_active
 from apps.wallets.types import HoldStatus
 
 NOT_OPEN = "wallets: the hold is not open"
+_HOLDS = Rows("wallets_hold", marks={"metadata": "%s::jsonb"})
 
 
 class HoldNotOpen(Conflict):
@@ -61,15 +63,22 @@ def place_hold(
     :raises InsufficientFunds: (when sent) the wallet has less; the error says how much.
     :raises db.GuardFailed: (when sent) the wallet is not active.
     """
-    require_active(book_id=book_id, wallet_id=wallet_id)
-    db.write(
-        "INSERT INTO wallets_hold (id, book_id, wallet_id, currency, amount, captured, status,"
-        " payment_id, expires_at, metadata, created_at)"
-        " VALUES (%s, %s, %s, %s, %s, 0, 'OPEN', %s, %s, %s::jsonb, %s)",
-        (
-            *(hold_id, book_id, wallet_id, amount.currency.code, amount.amount),
-            *(payment_id, expires_at, json.dumps(dict(metadata or {})), now),
-        ),
+    require_active(book_id=book_id, wallet_id=wallet_id, currency=amount.currency.code)
+    db.insert(
+        _HOLDS,
+        {
+            "id": hold_id,
+            "book_id": book_id,
+            "wallet_id": wallet_id,
+            "currency": amount.currency.code,
+            "amount": amount.amount,
+            "captured": 0,
+            "status": HoldStatus.OPEN.value,
+            "payment_id": payment_id,
+            "expires_at": expires_at,
+            "metadata": json.dumps(dict(metadata or {})),
+            "created_at": now,
+        },
     )
     _post(
         book_id,
@@ -218,10 +227,14 @@ def release_hold(
 def _end(
     *, book_id: UUID, hold_id: UUID, status: HoldStatus, held: Money, captured: Money, now: datetime
 ) -> None:
-    db.write(
-        "UPDATE wallets_hold SET status = %s, captured = %s, ended_at = %s"
+    db.change(
+        _HOLDS,
+        hold_id,
+        {"status": status.value, "captured": captured.amount, "ended_at": now},
+        expects={"book_id": book_id, "status": HoldStatus.OPEN.value, "amount": held.amount},
+        sql="UPDATE wallets_hold SET status = %s, captured = %s, ended_at = %s"
         " WHERE id = %s AND book_id = %s AND status = 'OPEN' AND amount = %s",
-        (status.value, captured.amount, now, hold_id, book_id, held.amount),
+        params=(status.value, captured.amount, now, hold_id, book_id, held.amount),
         expect=1,
         what=NOT_OPEN,
     )

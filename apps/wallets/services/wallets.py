@@ -64,28 +64,28 @@ class CurrencyMismatch(Unprocessable):
     code = "currency_mismatch"
 
 
-def require_active(*, book_id: UUID, wallet_id: UUID) -> None:
+def require_active(*, book_id: UUID, wallet_id: UUID, currency: str) -> None:
     """Guard the caller's commit: the wallet lets money out, and stays so until the commit.
 
-    :raises db.GuardFailed: (when sent) it is frozen, closed or nobody's.
+    :raises db.GuardFailed: (when sent) it is frozen, closed, of another currency or nobody's.
     """
     db.require(
-        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s"
+        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s AND currency = %s"
         " AND status = 'ACTIVE' FOR SHARE)",
-        (wallet_id, book_id),
+        (wallet_id, book_id, currency),
         what=NOT_ACTIVE,
     )
 
 
-def require_open(*, book_id: UUID, wallet_id: UUID) -> None:
+def require_open(*, book_id: UUID, wallet_id: UUID, currency: str) -> None:
     """Guard the caller's commit: the wallet takes money in, and is not closed before the commit.
 
-    :raises db.GuardFailed: (when sent) it is closed or nobody's.
+    :raises db.GuardFailed: (when sent) it is closed, of another currency or nobody's.
     """
     db.require(
-        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s"
+        "EXISTS (SELECT 1 FROM wallets_wallet WHERE id = %s AND book_id = %s AND currency = %s"
         " AND status <> 'CLOSED' FOR SHARE)",
-        (wallet_id, book_id),
+        (wallet_id, book_id, currency),
         what=NOT_OPEN,
     )
 
@@ -96,8 +96,9 @@ def require_open_now(*, book_id: UUID, wallet_id: UUID) -> None:
     :raises WalletClosed: it is closed.
     :raises db.GuardFailed: (when sent) it was closed since.
     """
-    refuse_unless_open(selectors.get_wallet(book_id=book_id, id=wallet_id))
-    require_open(book_id=book_id, wallet_id=wallet_id)
+    wallet = selectors.get_wallet(book_id=book_id, id=wallet_id)
+    refuse_unless_open(wallet)
+    require_open(book_id=book_id, wallet_id=wallet_id, currency=wallet.currency)
 
 
 def refuse_unless_active(wallet: Wallet) -> None:

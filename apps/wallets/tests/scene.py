@@ -132,7 +132,7 @@ def move(
     shop: Shop, lines: list[Line], *, wallet_id: UUID, guard: Any, reference: str = ""
 ) -> None:
     with db.unit():
-        guard(book_id=shop.book_id, wallet_id=wallet_id)
+        guard(book_id=shop.book_id, wallet_id=wallet_id, currency=lines[0].amount.currency.code)
         ledger.post(
             book_id=shop.book_id,
             reference=reference or f"test:{new_id()}",

@@ -162,7 +162,15 @@ class TestServices:
             )
         for guard in (services.require_active, services.require_open):
             with pytest.raises(db.GuardFailed), db.unit():
-                guard(book_id=shop.book_id, wallet_id=theirs)
+                guard(book_id=shop.book_id, wallet_id=theirs, currency="USD")
+
+    def test_the_guards_know_the_currency(self, shop):
+        wallet = make_wallet(shop)
+        for guard in (services.require_active, services.require_open):
+            with db.unit():
+                guard(book_id=shop.book_id, wallet_id=wallet, currency="USD")
+            with pytest.raises(db.GuardFailed), db.unit():
+                guard(book_id=shop.book_id, wallet_id=wallet, currency="EUR")
 
     def test_refusals_say_why(self, shop):
         wallet = make_wallet(shop)
