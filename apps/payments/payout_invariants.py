@@ -115,14 +115,16 @@ INVARIANTS = (
     ),
     Invariant(
         name="payouts: every payout has its lines of the balance",
-        sql="SELECT r.id, r.status FROM payments_payout r LEFT JOIN LATERAL (SELECT "
+        sql="SELECT r.id, r.status FROM (SELECT id, book_id, status, "
+        "CASE WHEN wallet_id IS NULL THEN amount ELSE 0 END AS amount FROM payments_payout) r "
+        "LEFT JOIN LATERAL (SELECT "
         "coalesce(sum(b.net) FILTER (WHERE b.kind = 'payout'), 0) AS taken, "
         "coalesce(sum(b.net) FILTER (WHERE b.kind = 'payout_failure'), 0) AS failed, "
         "coalesce(sum(b.net) FILTER (WHERE b.kind = 'payout_return'), 0) AS returned "
         "FROM payments_balance_transaction b WHERE b.book_id = r.book_id AND b.source_id = r.id) b "
-        "ON true WHERE (-b.taken, b.failed, b.returned) <> CASE WHEN r.wallet_id IS NOT NULL "
-        "THEN (0, 0, 0) ELSE (r.amount, CASE r.status WHEN 'FAILED' THEN r.amount ELSE 0 END, "
-        "CASE r.status WHEN 'RETURNED' THEN r.amount ELSE 0 END) END",
+        "ON true WHERE b.taken <> -r.amount "
+        "OR b.failed <> CASE r.status WHEN 'FAILED' THEN r.amount ELSE 0 END "
+        "OR b.returned <> CASE r.status WHEN 'RETURNED' THEN r.amount ELSE 0 END",
         says="a payout takes from the balance once, and gives back what did not stand",
     ),
     Invariant(
