@@ -63,13 +63,13 @@ def list_items(payout: Payout) -> QuerySet[PayoutItem]:
     return items.select_related("balance_transaction")
 
 
-def find_run(payout: Payout) -> Run | None:
-    return sagas.find(book_id=payout.book_id, saga="payout", subject_id=payout.id)
+def find_run(book_id: UUID, payout_id: UUID) -> Run | None:
+    return sagas.find(book_id=book_id, saga="payout", subject_id=payout_id)
 
 
-def find_check(payout: Payout) -> Run | None:
+def find_check(book_id: UUID, payout_id: UUID) -> Run | None:
     """The newest run that asked whether a payout which was paid still stands."""
-    return sagas.find(book_id=payout.book_id, saga="payout_check", subject_id=payout.id)
+    return sagas.find(book_id=book_id, saga="payout_check", subject_id=payout_id)
 
 
 def outcome_of(payout: Payout) -> tuple[str, datetime | None]:

@@ -41,6 +41,7 @@ from apps.sagas.definition import (
     Wait,
     nothing,
 )
+from apps.wallets import services as holding
 
 # News that comes before a run waits for it finds nobody to tell: so the first look is soon.
 FIRST_CHECK = timedelta(minutes=10)
@@ -77,6 +78,7 @@ def reserve(context: Context) -> None:
 def give_back(context: Context) -> None:
     """It never left: everything is as before, and the payout has failed."""
     payout: Payout = context.subject
+    _require_owner(payout)
     abort = context.run.abort or {}
     payout.mark_failed()
     payout.failure_code = (abort.get("decline_code") or abort.get("code") or "")[:60]
@@ -186,6 +188,7 @@ def checked(context: Context) -> None:
     told = _last_told(context)
     if told.status is not PayoutStatus.FAILED or payout.status != Status.PAID:
         return
+    _require_owner(payout)
     payout.mark_returned()
     payout.failure_code = (told.provider_code or PayoutFailed.code)[:60]
     payout.returned_at = context.now
@@ -196,6 +199,20 @@ def checked(context: Context) -> None:
 
 
 # --- small things ---------------------------------------------------------------------------------
+
+
+def _require_owner(payout: Payout) -> None:
+    """The money goes back to whose it is.
+
+    A wallet that was closed meanwhile takes none: it stays where it is in the books, and a person,
+    who sees the run that needs one, finds another way.
+    """
+    if payout.wallet_id is None:
+        return
+    try:
+        holding.require_open_now(book_id=payout.book_id, wallet_id=payout.wallet_id)
+    except holding.WalletClosed as error:
+        raise RuntimeError("the wallet that the withdrawal came from is closed") from error
 
 
 def _inspect(payout: Payout) -> Decision:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Of a payout that was paid these alone can be news: the bank has sent it back.
-_PAYOUT_BACK = ("payout.failed", "payout.canceled")
 SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
@@ -57,15 +55,14 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
         return
     # Somebody may start the same look at this moment: then the sweep comes back to this event.
     with suppress(IntegrityError, db.GuardFailed), db.unit():
-        if topic is Topic.PAYOUT:
-            note = _nudge_payout(owner.book_id, owner.payment_id, event, now)
-        else:
-            note = _nudge_about(owner, topic, event, now)
+        note = _nudge_about(owner, topic, event, now)
         inbox.mark_processed(event_id=event_id, note=note, now=now)
 
 
 def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime) -> str:
     book_id, payment_id = owner.book_id, owner.payment_id
+    if topic is Topic.PAYOUT:
+        return _nudge_payout(owner, now)
     if topic is Topic.PAYMENT:
         return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
     refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
@@ -74,8 +71,10 @@ def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime)
         notes = {_told_when_idle(selectors.find_refund_run(each), now) for each in waiting}
         return "nudged" if "nudged" in notes else _nudged(None, now)
     run = selectors.find_refund_run(refund)
-    is_over = run is not None and not run.is_open
-    return _look_again(refund, now) if is_over else _told_when_idle(run, now)
+    if run is None or run.is_open:
+        return _told_when_idle(run, now)
+    # Read again after its run has ended, so it is what the run made of it.
+    return _look_again(selectors.get_refund(book_id, refund.id), now)
 
 
 def _look_again(refund: Refund, now: datetime) -> str:
@@ -83,25 +82,26 @@ def _look_again(refund: Refund, now: datetime) -> str:
     check = selectors.find_refund_check(refund)
     if refund.status != RefundStatus.SUCCEEDED or (check is not None and check.is_open):
         return _told_when_idle(check, now)
-    check = sagas.start(
-        saga="refund_check", book_id=refund.book_id, subject_id=refund.id, now=now, after=check
-    )
-    db.on_commit(partial(sagas.hand_over, check))
-    return "asking"
+    return _asking("refund_check", refund.book_id, refund.id, now, after=check)
 
 
-def _nudge_payout(book_id: UUID, payout_id: UUID, event: InboundEvent, now: datetime) -> str:
-    payout = payout_selectors.get(book_id, payout_id)
-    run, check = payout_selectors.find_run(payout), payout_selectors.find_check(payout)
-    if run is not None and run.is_open:
+def _nudge_payout(owner: Owner, now: datetime) -> str:
+    """One that was paid may have come back: ask, unless somebody is asking already."""
+    book_id, payout_id = owner.book_id, owner.payment_id
+    run = payout_selectors.find_run(book_id, payout_id)
+    if run is None or run.is_open:
         return _told_when_idle(run, now)
-    if payout.status != PayoutStatus.PAID or event.kind not in _PAYOUT_BACK:
+    # Read after its run has ended, so it is what the run made of it.
+    if payout_selectors.get(book_id, payout_id).status != PayoutStatus.PAID:
         return _nudged(run, now)
+    check = payout_selectors.find_check(book_id, payout_id)
     if check is not None and check.is_open:
         return _told_when_idle(check, now)
-    check = sagas.start(
-        saga="payout_check", book_id=book_id, subject_id=payout_id, now=now, after=check
-    )
+    return _asking("payout_check", book_id, payout_id, now, after=check)
+
+
+def _asking(saga: str, book_id: UUID, subject_id: UUID, now: datetime, *, after: Run | None) -> str:
+    check = sagas.start(saga=saga, book_id=book_id, subject_id=subject_id, now=now, after=after)
     db.on_commit(partial(sagas.hand_over, check))
     return "asking"
 

@@ -29,8 +29,7 @@ from apps.payments.services.orders import Started
 from apps.payments.services.tenders import spending_wallet
 from apps.payments.types import NewPayout, PayoutKind
 from apps.sagas import services as sagas
-from apps.wallets import services as wallets_services
-from apps.wallets.services import CurrencyMismatch
+from apps.wallets import services as holding
 
 if TYPE_CHECKING:
     from apps.merchants.models import BankAccount
@@ -114,7 +113,7 @@ def create_withdrawal(
     found = spending_wallet(book_id, wallet, amount, param="id")
     account = _account(book_id, found.customer_id, order, now)
     require_payable(provider=settings.PAYSYS_PROVIDER, amount=amount)
-    wallets_services.require_active(book_id=book_id, wallet_id=found.id, currency=order.currency)
+    holding.require_active(book_id=book_id, wallet_id=found.id, currency=order.currency)
     there = ledger.lock_balance(
         book_id=book_id, code=chart.wallet_available(found.id), currency=order.currency
     )
@@ -213,7 +212,7 @@ def _account(
         if account.customer_id != customer_id:
             raise NotFound("The bank account is somebody else's.", param="bank_account")
     if account.currency != order.currency:
-        raise CurrencyMismatch(
+        raise holding.CurrencyMismatch(
             f"The bank account is in {account.currency}, not {order.currency}.",
             param="bank_account",
             currency=account.currency,

@@ -35,6 +35,12 @@ def signed(event: SignedEvent) -> SignedEvent:
     return replace(event, signature=f"t={now},v1={made}")
 
 
+def renamed(event: SignedEvent, kind: str) -> SignedEvent:
+    """Another event of the same object, signed: what the provider says is no proof of anything."""
+    body = event.body.replace(f'"{event.type}"'.encode(), f'"{kind}"'.encode())
+    return signed(replace(event, type=kind, body=body.replace(event.id.encode(), b"evt_another")))
+
+
 def tell(simulator: Simulator, *kinds: str, object_id: str = "") -> list[str]:
     """Post every event of these kinds (all, if none) so far, and let a worker apply each."""
     found = [e for e in simulator.events(object_id=object_id) if not kinds or e["type"] in kinds]
