@@ -277,7 +277,10 @@ def horizon_seconds(intent: Intent) -> float:
 TIMEOUT_SECONDS: Final = 23.0
 
 
-_INSPECTIONS: Final = (Operation.INSPECT, Operation.INSPECT_REFUND, Operation.INSPECT_PAYOUT)
+_INSPECTIONS: Final = (
+    *(Operation.INSPECT, Operation.INSPECT_REFUND, Operation.INSPECT_PAYOUT),
+    Operation.INSPECT_DISPUTE,
+)
 
 
 def _call(operation: Operation) -> Call:
@@ -303,6 +306,9 @@ INSPECT_REFUND: Final = _call(Operation.INSPECT_REFUND)
 ADD_BANK: Final = _call(Operation.ADD_BANK)
 PAY_OUT: Final = _call(Operation.PAY_OUT)
 INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
+INSPECT_DISPUTE: Final = _call(Operation.INSPECT_DISPUTE)
+SUBMIT_EVIDENCE: Final = _call(Operation.SUBMIT_EVIDENCE)
+ACCEPT_DISPUTE: Final = _call(Operation.ACCEPT_DISPUTE)
 
 
 def choose_provider(*, token_provider: str = "") -> Route:

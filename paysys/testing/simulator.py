@@ -120,8 +120,18 @@ class Simulator:
         """What the bank does with one that was ordered: `pay`, `fail`, or `return` once paid."""
         return self._json("POST", f"payouts/{payout_id}?result={result}")
 
-    def dispute(self, charge_id: str, reason: str = "fraudulent") -> dict[str, Any]:
-        return self._json("POST", f"disputes/{charge_id}?reason={reason}")
+    def dispute(
+        self, charge_id: str, reason: str = "fraudulent", **facts: int | str
+    ) -> dict[str, Any]:
+        """The cardholder disputes; facts: `amount` in minor units, `inquiry="yes"`."""
+        return self._json("POST", f"disputes/{charge_id}", reason=reason, **facts)
+
+    def decide(self, dispute_id: str, result: str, **facts: int) -> dict[str, Any]:
+        """What the bank says: `win` (of `amount`), `lose`, `close`, `escalate`, `reverse`."""
+        return self._json("POST", f"disputes/{dispute_id}", result=result, **facts)
+
+    def find_dispute(self, dispute_id: str) -> dict[str, Any]:
+        return self._fetch("GET", f"/v1/disputes/{dispute_id}")
 
     def advance_clock(self, seconds: int) -> None:
         self._json("POST", "clock", advance=seconds)

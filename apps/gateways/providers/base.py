@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import ClassVar
 
+from apps.gateways.providers.disputing import AboutDispute, FacesDisputes
 from apps.gateways.providers.paying_out import PaysOut, ToBank
 from apps.gateways.types import (
     Answer,
@@ -22,7 +23,6 @@ from apps.gateways.types import (
     Operation,
     OutcomeUnknown,
     PaymentStatus,
-    ProviderDispute,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -38,7 +38,7 @@ from apps.merchants.types import BankDetails
 LIVE = (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION)
 
 
-class Provider(PaysOut):
+class Provider(PaysOut, FacesDisputes):
     """One provider. One instance serves all threads of a process.
 
     It implements the operations that its `capabilities` name, and no others. `horizon_seconds` says
@@ -90,10 +90,6 @@ class Provider(PaysOut):
         """Every refund of one payment."""
         raise NotImplementedError
 
-    def find_dispute(self, reference: str) -> ProviderDispute:
-        """The dispute as it is now."""
-        raise NotImplementedError
-
     def parse_event(
         self, raw_body: bytes, headers: Mapping[str, str], *, now: datetime
     ) -> ProviderEvent:
@@ -126,6 +122,8 @@ class Provider(PaysOut):
             raise Declined("operation_not_supported")
         if isinstance(request, ToBank):
             return self.send_to_bank(request, op_key=op_key, details=details)
+        if isinstance(request, AboutDispute):
+            return self.send_about_dispute(request, op_key=op_key)
         match request:
             case RefundRequest():
                 return judge_refund(self.refund(request, op_key=op_key))
@@ -165,6 +163,8 @@ class Provider(PaysOut):
             return self.look_up_to_bank(
                 request, op_key=op_key, provider_reference=provider_reference
             )
+        if isinstance(request, AboutDispute):
+            return self.look_up_about_dispute(request)
         if isinstance(request, InspectRefundRequest):
             return self.find_refund(request.provider_reference)
         if isinstance(request, RefundRequest):

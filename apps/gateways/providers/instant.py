@@ -47,6 +47,9 @@ class Instant(Provider):
         Operation.INSPECT,
         Operation.INSPECT_REFUND,
         Operation.INSPECT_PAYOUT,
+        Operation.INSPECT_DISPUTE,
+        Operation.SUBMIT_EVIDENCE,
+        Operation.ACCEPT_DISPUTE,
     }
     # Its answer follows from the request and the key, whenever it is asked.
     horizon_seconds: ClassVar[Mapping[Operation, float]] = dict.fromkeys(Operation, math.inf)

@@ -24,10 +24,14 @@ from apps.gateways.types.amounts import (
 )
 from apps.gateways.types.declines import Decline, decline
 from apps.gateways.types.disputes import (
+    EVIDENCE,
+    AcceptDisputeRequest,
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    InspectDisputeRequest,
     ProviderDispute,
+    SubmitEvidenceRequest,
 )
 from apps.gateways.types.endings import Declined, OutcomeUnknown
 from apps.gateways.types.news import (
@@ -50,6 +54,8 @@ from apps.gateways.types.payouts import (
 )
 
 __all__ = [
+    "EVIDENCE",
+    "AcceptDisputeRequest",
     "AddBankRequest",
     "AmountNotExpressible",
     "AmountRules",
@@ -68,6 +74,7 @@ __all__ = [
     "DisputeReason",
     "DisputeStage",
     "DisputeStatus",
+    "InspectDisputeRequest",
     "InspectPayoutRequest",
     "InspectRefundRequest",
     "InspectRequest",
@@ -89,6 +96,7 @@ __all__ = [
     "Route",
     "StatementLine",
     "StrongAuthentication",
+    "SubmitEvidenceRequest",
     "Topic",
     "VoidRequest",
     "decline",
@@ -209,6 +217,9 @@ Request = (
     | AddBankRequest
     | PayOutRequest
     | InspectPayoutRequest
+    | InspectDisputeRequest
+    | SubmitEvidenceRequest
+    | AcceptDisputeRequest
 )
 
 _REQUESTS: dict[str, type[Request]] = {kind.operation: kind for kind in get_args(Request)}
@@ -342,7 +353,7 @@ class ProviderRefund:
 
 
 # What a call or a look-up finds; None: it has had no effect.
-Answer = ProviderPayment | ProviderRefund | ProviderBank | ProviderPayout | None
+Answer = ProviderPayment | ProviderRefund | ProviderBank | ProviderPayout | ProviderDispute | None
 
 
 # --- where it goes -------------------------------------------------------------------------------

@@ -2,8 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, ClassVar
+
+from apps.gateways.types.operations import BaseRequest, Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectDisputeRequest(BaseRequest):
+    """Ask how a dispute stands. `provider_reference` is the dispute's, here and below."""
+
+    operation: ClassVar[Operation] = Operation.INSPECT_DISPUTE
+
+    provider_reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitEvidenceRequest(BaseRequest):
+    """Answer a dispute, once: texts by the names of `types.EVIDENCE`."""
+
+    operation: ClassVar[Operation] = Operation.SUBMIT_EVIDENCE
+
+    provider_reference: str
+    evidence: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptDisputeRequest(BaseRequest):
+    """Give a dispute up: it is lost."""
+
+    operation: ClassVar[Operation] = Operation.ACCEPT_DISPUTE
+
+    provider_reference: str
+
+
+# What can be said in an answer; the longest text of each.
+EVIDENCE: dict[str, int] = {
+    "product_description": 20_000,
+    "service_date": 100,
+    "shipping_address": 1_000,
+    "shipping_carrier": 100,
+    "shipping_date": 100,
+    "shipping_tracking_number": 255,
+    "billing_address": 1_000,
+    "customer_name": 255,
+    "customer_email_address": 255,
+    "customer_purchase_ip": 100,
+    "access_activity_log": 20_000,
+    "refund_policy_disclosure": 20_000,
+    "refund_refusal_explanation": 20_000,
+    "cancellation_policy_disclosure": 20_000,
+    "cancellation_rebuttal": 20_000,
+    "duplicate_charge_explanation": 20_000,
+    "uncategorized_text": 20_000,
+}
 
 
 class DisputeStage(StrEnum):
@@ -14,8 +67,12 @@ class DisputeStage(StrEnum):
 class DisputeStatus(StrEnum):
     NEEDS_RESPONSE = "needs_response"  # ours, by `due_by`
     UNDER_REVIEW = "under_review"  # somebody else's turn
-    WON = "won"
+    WON = "won"  # an inquiry: closed, and nothing was taken
     LOST = "lost"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (DisputeStatus.WON, DisputeStatus.LOST)
 
 
 class DisputeReason(StrEnum):
@@ -33,7 +90,8 @@ class ProviderDispute:
     """A dispute as the provider sees it now. Amounts in ISO minor units.
 
     `payment_reference` is a name of the payment, or of a part of it; `amount_lost_minor` is what
-    went to the payer once it is decided; `due_by` (ISO 8601, or empty) is when our answer is due.
+    went to the payer once it is decided; `due_by` (ISO 8601, or empty) is when our answer is due;
+    `has_evidence`: our answer has arrived.
     """
 
     provider_reference: str
@@ -46,3 +104,19 @@ class ProviderDispute:
     amount_lost_minor: int = 0
     due_by: str = ""
     provider_reason: str = ""
+    network_reason_code: str = ""
+    has_evidence: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        told = {name: value for name, value in vars(self).items() if value}
+        words = {name: str(told[name]) for name in ("stage", "status", "reason")}
+        return {**told, **words}
+
+    @classmethod
+    def from_json(cls, result: dict[str, Any]) -> ProviderDispute:
+        words = {
+            "stage": DisputeStage(result["stage"]),
+            "status": DisputeStatus(result["status"]),
+            "reason": DisputeReason(result["reason"]),
+        }
+        return cls(**{**result, **words})

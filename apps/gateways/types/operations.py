@@ -19,6 +19,9 @@ class Operation(StrEnum):
     ADD_BANK = "add_bank"  # tells the provider of a bank account; moves no money
     PAY_OUT = "pay_out"
     INSPECT_PAYOUT = "inspect_payout"  # asks how a payout stands; changes nothing
+    INSPECT_DISPUTE = "inspect_dispute"  # asks how a dispute stands; changes nothing
+    SUBMIT_EVIDENCE = "submit_evidence"
+    ACCEPT_DISPUTE = "accept_dispute"
 
 
 @dataclass(frozen=True, kw_only=True)

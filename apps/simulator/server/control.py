@@ -9,7 +9,8 @@
 | `POST /_sim/3ds/{pi}?result=pass` (or `fail`), `GET` (a page) | the customer's part |
 | `POST /_sim/expire/{pi}` | the authorization ends |
 | `POST /_sim/refunds/{re}?result=succeed` (or `fail`) | the bank's answer to a refund |
-| `POST /_sim/disputes/{ch}?reason=fraudulent` | the cardholder disputes |
+| `POST /_sim/disputes/{ch}?reason=…&amount=…&inquiry=yes` | the cardholder disputes, or asks |
+| `POST /_sim/disputes/{du}?result=win` (`lose`, `close`, `escalate`, `reverse`) | decided |
 | `POST /_sim/payouts {"everything": true}` | pay out what is available (or all) |
 | `POST /_sim/payouts/{po}?result=pay` (or `fail`, `return`) | the bank's answer to a payout |
 | `GET /_sim/payouts?payout=po_…` (or `op_key=…`) | what was ordered under our name |
@@ -187,9 +188,20 @@ class Control:
         return json_reply(refund.body)
 
     def _dispute(self, charge_id: str, asked: Json, _call: Call) -> Reply:
+        amount = int(asked["amount"]) if "amount" in asked else None
         with self.world.store.unit():
+            if "result" in asked:
+                dispute = self.world.get(charge_id, "dispute")
+                disputes.decide(self.world, dispute, asked["result"], amount)
+                return json_reply(dispute.body)
             charge = self.world.get(charge_id, "charge")
-            body = disputes.open_dispute(self.world, charge, asked.get("reason", "fraudulent"))
+            body = disputes.open_dispute(
+                self.world,
+                charge,
+                asked.get("reason", "fraudulent"),
+                amount=amount,
+                inquiry=is_yes(asked.get("inquiry")),
+            )
         return json_reply(body)
 
     def _ordered(self, _id: str, asked: Json, _call: Call) -> Reply:

@@ -43,6 +43,8 @@ _TABLE = (
      methods.retrieve_customer),
     ("GET", "disputes", "", "list_disputes", "dispute_list", "dispute"),
     ("GET", "disputes", "id", "retrieve_dispute", "dispute_retrieve", disputes.retrieve),
+    ("POST", "disputes", "id", "submit_evidence", "dispute_update", disputes.update),
+    ("POST", "disputes", "close", "accept_dispute", "dispute_close", disputes.close),
     ("GET", "balance_transactions", "", "list_lines", "balance_transaction_list",
      "balance_transaction"),
     ("GET", "balance_transactions", "id", "retrieve_line", "balance_transaction_retrieve",

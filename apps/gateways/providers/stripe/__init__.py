@@ -18,6 +18,7 @@ from stripe.params import (
     AccountExternalAccountCreateParams,
     AccountExternalAccountCreateParamsBankAccount,
     BalanceTransactionListParams,
+    DisputeUpdateParams,
     PaymentIntentCancelParams,
     PaymentIntentCaptureParams,
     PaymentIntentConfirmParams,
@@ -31,6 +32,7 @@ from apps.gateways.providers.stripe import errors, events, objects
 from apps.gateways.providers.stripe.transport import Transport
 from apps.gateways.providers.stripe.units import to_stripe
 from apps.gateways.types import (
+    AcceptDisputeRequest,
     AddBankRequest,
     CaptureRequest,
     ConfirmRequest,
@@ -40,6 +42,7 @@ from apps.gateways.types import (
     OutcomeUnknown,
     PayOutRequest,
     ProviderBank,
+    ProviderDispute,
     ProviderEvent,
     ProviderPayment,
     ProviderPayout,
@@ -48,6 +51,7 @@ from apps.gateways.types import (
     Request,
     StatementLine,
     StrongAuthentication,
+    SubmitEvidenceRequest,
     Topic,
     VoidRequest,
 )
@@ -69,6 +73,7 @@ CLOCKS_DIFFER: Final = timedelta(hours=1)
 _INTENTS: Final = "/v1/payment_intents"
 _REFUNDS: Final = "/v1/refunds"
 _PAYOUTS: Final = "/v1/payouts"
+_DISPUTES: Final = "/v1/disputes"
 _EXPAND: Final = ["latest_charge"]
 
 # Off for the whole process: latencies and an installation id are nobody's business.
@@ -203,6 +208,17 @@ class Stripe(Provider):
         with _asking():
             return objects.payout(self._ask("post", _PAYOUTS, params, op_key))
 
+    def submit_evidence(self, request: SubmitEvidenceRequest, *, op_key: str) -> ProviderDispute:
+        params: DisputeUpdateParams = {"evidence": objects.evidence(request), "submit": True}
+        path = f"{_DISPUTES}/{quote(request.provider_reference, safe='')}"
+        with _asking():
+            return objects.dispute(self._ask("post", path, params, op_key))
+
+    def accept_dispute(self, request: AcceptDisputeRequest, *, op_key: str) -> ProviderDispute:
+        path = f"{_DISPUTES}/{quote(request.provider_reference, safe='')}/close"
+        with _asking():
+            return objects.dispute(self._ask("post", path, {}, op_key))
+
     # --- questions --------------------------------------------------------------------------------
 
     def find_payment(self, reference: str) -> ProviderPayment:
@@ -226,6 +242,11 @@ class Stripe(Provider):
         if len(found) > MAX_REFUNDS:
             raise OutcomeUnknown("too_many_refunds", payment_reference, alert=True)
         return iter(found)
+
+    def find_dispute(self, reference: str) -> ProviderDispute:
+        with _asking():
+            path = f"{_DISPUTES}/{quote(reference, safe='')}"
+            return objects.dispute(self._ask("get", path, {}))
 
     def find_payout(self, reference: str) -> ProviderPayout:
         with _asking():

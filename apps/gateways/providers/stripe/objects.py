@@ -6,20 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from stripe.params import DisputeUpdateParamsEvidence
 
 from apps.gateways.providers.stripe.errors import unified_code
 from apps.gateways.providers.stripe.units import from_stripe
 from apps.gateways.types import (
     CardFacts,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
     LineKind,
     PaymentStatus,
     PayoutStatus,
+    ProviderDispute,
     ProviderPayment,
     ProviderPayout,
     ProviderRefund,
     RefundStatus,
     StatementLine,
+    SubmitEvidenceRequest,
 )
 
 PROVIDER: Final = "stripe"
@@ -46,6 +53,26 @@ _REFUND_STATUS: Final = {
     "succeeded": RefundStatus.SUCCEEDED,
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
+}
+_INQUIRY, _CHARGEBACK = DisputeStage.INQUIRY, DisputeStage.CHARGEBACK
+_DISPUTE_STATUS: Final = {
+    "warning_needs_response": (_INQUIRY, DisputeStatus.NEEDS_RESPONSE),
+    "warning_under_review": (_INQUIRY, DisputeStatus.UNDER_REVIEW),
+    "warning_closed": (_INQUIRY, DisputeStatus.WON),
+    "prevented": (_INQUIRY, DisputeStatus.WON),
+    "needs_response": (_CHARGEBACK, DisputeStatus.NEEDS_RESPONSE),
+    "under_review": (_CHARGEBACK, DisputeStatus.UNDER_REVIEW),
+    "won": (_CHARGEBACK, DisputeStatus.WON),
+    "lost": (_CHARGEBACK, DisputeStatus.LOST),
+}
+_DISPUTE_REASON: Final = {
+    "fraudulent": DisputeReason.FRAUDULENT,
+    "unrecognized": DisputeReason.FRAUDULENT,
+    "product_not_received": DisputeReason.NOT_RECEIVED,
+    "product_unacceptable": DisputeReason.NOT_AS_DESCRIBED,
+    "credit_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
+    "duplicate": DisputeReason.DUPLICATE,
+    "subscription_canceled": DisputeReason.SUBSCRIPTION_CANCELED,
 }
 _PAYOUT_STATUS: Final = {
     "pending": PayoutStatus.PENDING,
@@ -130,6 +157,37 @@ def payout(found: Mapping[str, Any]) -> ProviderPayout:
         expected_on=datetime.fromtimestamp(arrives, UTC).date().isoformat() if arrives else "",
         provider_code=found.get("failure_code") or word,
     )
+
+
+def dispute(found: Mapping[str, Any]) -> ProviderDispute:
+    """A Dispute. What of a won one comes back its own balance transactions say, once they are."""
+    currency, amount = found["currency"].upper(), found["amount"]
+    stage, status = _DISPUTE_STATUS[found["status"]]
+    card = _expanded(_expanded(found.get("payment_method_details")).get("card"))
+    answer = _expanded(found.get("evidence_details"))
+    lost = amount if status is DisputeStatus.LOST else 0
+    returned = sum(max(line["amount"], 0) for line in found.get("balance_transactions") or ())
+    if status is DisputeStatus.WON and returned:
+        lost = max(amount - returned, 0)
+    return ProviderDispute(
+        provider_reference=found["id"],
+        stage=stage,
+        status=status,
+        reason=_DISPUTE_REASON.get(found.get("reason") or "", DisputeReason.GENERAL),
+        amount_minor=from_stripe(amount, currency),
+        currency=currency,
+        payment_reference=payment_reference_of(found) or _id(found.get("charge")),
+        amount_lost_minor=from_stripe(lost, currency),
+        due_by=_moment(answer.get("due_by")),
+        provider_reason=found.get("reason") or "",
+        network_reason_code=card.get("network_reason_code") or "",
+        has_evidence=bool(answer.get("submission_count")),
+    )
+
+
+def evidence(request: SubmitEvidenceRequest) -> DisputeUpdateParamsEvidence:
+    """Our names of what can be said are Stripe's."""
+    return cast(DisputeUpdateParamsEvidence, dict(request.evidence))
 
 
 def line(found: Mapping[str, Any], payout: str = "") -> StatementLine:

@@ -1,0 +1,55 @@
+"""The part of every provider that faces disputes, and how the truth about them is read."""
+
+from __future__ import annotations
+
+from apps.gateways.types import (
+    AcceptDisputeRequest,
+    Declined,
+    InspectDisputeRequest,
+    ProviderDispute,
+    SubmitEvidenceRequest,
+)
+
+AboutDispute = InspectDisputeRequest | SubmitEvidenceRequest | AcceptDisputeRequest
+
+
+class FacesDisputes:
+    """What a provider implements whose `capabilities` name it; raises as `Provider` says."""
+
+    def find_dispute(self, reference: str) -> ProviderDispute:
+        """The dispute as it is now."""
+        raise NotImplementedError
+
+    def submit_evidence(self, request: SubmitEvidenceRequest, *, op_key: str) -> ProviderDispute:
+        raise NotImplementedError
+
+    def accept_dispute(self, request: AcceptDisputeRequest, *, op_key: str) -> ProviderDispute:
+        raise NotImplementedError
+
+    # --- the same for every provider --------------------------------------------------------------
+
+    def send_about_dispute(self, request: AboutDispute, *, op_key: str) -> ProviderDispute:
+        """A refusal is answered by the dispute: it came too late, or what we want is done."""
+        try:
+            match request:
+                case InspectDisputeRequest():
+                    return self.find_dispute(request.provider_reference)
+                case SubmitEvidenceRequest():
+                    return self.submit_evidence(request, op_key=op_key)
+                case AcceptDisputeRequest():
+                    return self.accept_dispute(request, op_key=op_key)
+        except Declined:
+            if isinstance(request, InspectDisputeRequest):
+                raise
+            return self.find_dispute(request.provider_reference)
+
+    def look_up_about_dispute(self, request: AboutDispute) -> ProviderDispute | None:
+        """None: the evidence has not arrived, or the dispute is not given up."""
+        found = self.find_dispute(request.provider_reference)
+        match request:
+            case InspectDisputeRequest():
+                return found
+            case SubmitEvidenceRequest():
+                return found if found.has_evidence or found.status.is_over else None
+            case AcceptDisputeRequest():
+                return found if found.status.is_over else None
