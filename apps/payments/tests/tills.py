@@ -14,10 +14,8 @@ from apps.merchants import services as merchants
 from apps.merchants.types import BankDetails, Interval
 from apps.payments import payout_selectors, services
 from apps.payments.models import Payout
-from apps.payments.tests import news
+from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
-from apps.sagas.models import Run
-from apps.sagas.types import OPEN
 from paysys.testing.simulator import Simulator
 
 ARRIVES, FAILS, RETURNS = "000123456789", "000111111116", "000777777771"
@@ -106,9 +104,7 @@ def end(simulator: Simulator, merchant: Merchant, public_id: str, result: str) -
 
 def look_again() -> None:
     """The dates of payouts on their way have come: their runs ask what is true."""
-    Run.objects.filter(saga="payout", status__in=OPEN).update(
-        next_run_at=clock.now(), lease_until=None
-    )
+    truth.make_payouts_due()
     finish_runs()
 
 

@@ -122,6 +122,11 @@ def make_refunds_due() -> None:
     _make_due(Run.objects.filter(saga="refund"))
 
 
+def make_payouts_due() -> None:
+    """The dates of all payouts on their way have come."""
+    _make_due(Run.objects.filter(saga="payout"))
+
+
 def _make_due(runs: QuerySet[Run]) -> None:
     runs.filter(status__in=OPEN).update(next_run_at=clock.now(), lease_until=None)
 
