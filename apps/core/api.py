@@ -11,6 +11,7 @@ Authentication, permissions and throttling are DRF's defaults in the settings.
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.http import HttpRequest
 from rest_framework.renderers import JSONRenderer
@@ -46,6 +47,7 @@ __all__ = [
     "StrictJSONParser",
     "StrictSerializer",
     "TextField",
+    "book_of",
     "currency_of",
     "error_body",
     "error_headers",
@@ -113,6 +115,12 @@ class ApiView(APIView):
         final = super().finalize_response(request, response, *args, **kwargs)
         final.headers.setdefault("Cache-Control", "no-store")
         return final
+
+
+def book_of(request: Request) -> UUID:
+    """The book of whoever asks, who has been authenticated."""
+    book_id: UUID = request.auth.book_id  # type: ignore[union-attr]
+    return book_id
 
 
 def validated(serializer_class: type[StrictSerializer], request: Request) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b32decode, b32encode
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -33,6 +34,11 @@ class InvalidId(NotFound):
 def new_id() -> UUID:
     """A new UUIDv7: its order is the order of creation, to the millisecond."""
     return uuid7()
+
+
+def lowest_at(moment: datetime) -> UUID:
+    """No UUIDv7 made at or after `moment` is below this, and none made before is above."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def encode(prefix: str, id: UUID) -> str:  # noqa: A002

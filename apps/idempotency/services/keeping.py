@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from rest_framework.renderers import JSONRenderer
 
-from apps.core import db
+from apps.core import db, ids
 from apps.core.rows import Rows
 
 KEYS = Rows(
@@ -71,7 +71,7 @@ def expire(*, now: datetime) -> int:
 
     Retries: harmless. Transaction: one per batch.
     """
-    oldest_alive = _lowest_id_of(now - retention())
+    oldest_alive = ids.lowest_at(now - retention())
     deleted = 0
     for _ in range(EXPIRY_BATCHES):
         with connection.cursor() as cursor:
@@ -111,8 +111,3 @@ def retention() -> timedelta:
 
 def written(content: Mapping[str, Any]) -> str:
     return JSONRenderer().render(content).decode()
-
-
-def _lowest_id_of(moment: datetime) -> UUID:
-    """No UUIDv7 made at or after `moment` is below this."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from apps.core import clock, db
+from apps.core import clock, db, ids
 from apps.core.errors import (
     CardError,
     Conflict,
@@ -222,10 +222,10 @@ class TestExpiry:
     def test_reads_no_row_that_is_too_young(self, scene):
         """The id says when a key was made: what came since is never looked at."""
         scene.send()
-        bound = keeping._lowest_id_of(clock.now() - timedelta(hours=1))
+        bound = ids.lowest_at(clock.now() - timedelta(hours=1))
         assert bound < scene.key().id
-        assert keeping._lowest_id_of(clock.now() + timedelta(seconds=1)) > scene.key().id
-        assert new_id() > keeping._lowest_id_of(clock.now() - timedelta(milliseconds=5))
+        assert ids.lowest_at(clock.now() + timedelta(seconds=1)) > scene.key().id
+        assert new_id() > ids.lowest_at(clock.now() - timedelta(milliseconds=5))
 
 
 class TestForgetting:
