@@ -51,6 +51,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("ledger.checkpoint_all", daily(at="02:30")),
     Job("payments.sweep_events", every(seconds=10)),
     Job("wallets.expire_holds", every(seconds=60)),
+    Job("notifications.retire", every(seconds=60)),
     Job("idempotency.expire", every(seconds=3600)),
     Job("payments.release", every(seconds=3600)),
     Job("payments.pay_out_daily", daily(at="00:40")),

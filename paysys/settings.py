@@ -166,6 +166,11 @@ PAYSYS_CARD_FUNDS_DELAY_HOURS = env.float(
     "PAYSYS_CARD_FUNDS_DELAY_HOURS", 72.0 if PAYSYS_MODE == "live" else 0.0
 )
 
+# --- webhooks
+# Whether they may go to this machine, by http: for a demo's sink. Refused in a live deployment.
+PAYSYS_WEBHOOK_LOOPBACK = env.bool("PAYSYS_WEBHOOK_LOOPBACK", False)
+PAYSYS_WEBHOOK_POLL_SECONDS = env.float("PAYSYS_WEBHOOK_POLL_SECONDS", 0.5)
+
 # --- the merchant API
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsing.StrictJSONParser"],

@@ -69,5 +69,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/wallets/<str:wallet_id>/holds/<str:hold_id>/release", wallets.ReleaseHold.as_view()),
     path("v1/events", notifications.Events.as_view()),
     path("v1/events/<str:event_id>", notifications.OneEvent.as_view()),
+    path("v1/webhook_endpoints", notifications.WebhookEndpoints.as_view()),
+    path("v1/webhook_endpoints/<str:endpoint_id>", notifications.OneWebhookEndpoint.as_view()),
+    path(
+        "v1/webhook_endpoints/<str:endpoint_id>/rotate_secret",
+        notifications.WebhookSecretRotation.as_view(),
+    ),
+    path("v1/webhook_endpoints/<str:endpoint_id>/replay", notifications.Replay.as_view()),
+    path("v1/webhook_endpoints/<str:endpoint_id>/deliveries", notifications.Deliveries.as_view()),
+    path(
+        "v1/webhook_endpoints/<str:endpoint_id>/deliveries/<str:delivery_id>",
+        notifications.OneDelivery.as_view(),
+    ),
+    path(
+        "v1/webhook_endpoints/<str:endpoint_id>/deliveries/<str:delivery_id>/redeliver",
+        notifications.Redelivery.as_view(),
+    ),
     path("admin/", admin.site.urls),
 ]

@@ -22,7 +22,7 @@ _INSECURE = "insecure-"
 _DEFAULT_PASSWORDS = frozenset(
     {"postgres", "password", "paysys", "admin", "secret", "changeme", "demo"}
 )
-_OF_TEST_MODE = ("SIMULATOR", "DEMO", "FAILPOINT", "TEST_CLOCK")
+_OF_TEST_MODE = ("SIMULATOR", "DEMO", "FAILPOINT", "TEST_CLOCK", "LOOPBACK")
 # Constants for code to compare with, not in use.
 _OF_CODE = "_TEST_"
 

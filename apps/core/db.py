@@ -104,7 +104,8 @@ def write(sql: str, params: Params = (), *, expect: int | None = None, what: str
     """Add one statement to the open unit, or send it at once inside an `atomic()` block.
 
     `expect` is the number of rows an UPDATE, INSERT or DELETE must touch; `what` names the
-    expectation in `GuardFailed`. The statement must not end in a semicolon or in RETURNING.
+    expectation in `GuardFailed`. The statement must not end in a semicolon, nor, with `expect`, in
+    RETURNING.
     On a hot path `SET version = core_same(version, %s, 'what') + 1` is the cheaper guard.
     """
     _add(_statement(sql, params, expect, what))

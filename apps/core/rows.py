@@ -20,7 +20,8 @@ class Rows:
     """How rows of one table are added: made once, and kept by whoever adds them.
 
     `marks` stand where a column is not plainly `%s`; `constants` are the literals of columns that
-    most new rows have alike. Nothing is ever changed in a log.
+    most new rows have alike. Nothing is ever changed in a log. `returning` is called with every row
+    that was added, in the same statement.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class Rows:
         marks: Mapping[str, str] | None = None,
         constants: Mapping[str, str] | None = None,
         is_log: bool = False,
+        returning: str = "",
     ) -> None:
         self.table = table
         self.is_log = is_log
+        self.tail = f" RETURNING {returning}" if returning else ""
         self._marks = marks or {}
         self._constants = constants or {}
         self._texts: dict[tuple[str, ...], tuple[str, str]] = {}
@@ -76,7 +79,8 @@ class NewRow:
     def bound(self, bind: Bind) -> str:
         head, row = self.rows.texts(tuple(self.values))
         every = (*self.before, self.values)
-        return head + ", ".join(bind(row, list(values.values())) for values in every)
+        rows = ", ".join(bind(row, list(values.values())) for values in every)
+        return head + rows + self.rows.tail
 
     def changed(self, changes: Mapping[str, Any]) -> NewRow:
         return replace(self, values={**self.values, **changes})

@@ -19,12 +19,6 @@ from drf_spectacular.utils import OpenApiParameter
 
 from apps.core.errors import DomainError
 
-OPTIONAL_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Optional here: a repeat with the same key gets the first answer.",
-)
 PAGE = [
     OpenApiParameter("limit", int, description="1 to 100, 10 unless told otherwise"),
     OpenApiParameter("starting_after", str, description="an id: the older ones"),

@@ -27,6 +27,8 @@ SCOPES = frozenset(
         "wallets:read",
         "wallets:write",
         "events:read",
+        "webhook_endpoints:read",
+        "webhook_endpoints:write",
         "quotes:read",
         "quotes:write",
         "balance:read",

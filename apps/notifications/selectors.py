@@ -1,14 +1,54 @@
-"""Reading events."""
+"""Reading events, and what became of telling them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from apps.core.errors import NotFound
-from apps.core.types import Invariant
-from apps.notifications.models import Event
+from apps.notifications.invariants import INVARIANTS
+from apps.notifications.models import (
+    Delivery,
+    DeliveryAttempt,
+    Event,
+    WebhookEndpoint,
+    WebhookSecret,
+)
+from apps.notifications.types import EndpointStatus
+
+__all__ = [
+    "INVARIANTS",
+    "find_secret",
+    "get",
+    "get_delivery",
+    "get_endpoint",
+    "list_attempts",
+    "list_books_with_news",
+    "list_deliveries",
+    "list_due",
+    "list_endpoints",
+    "list_events",
+    "list_live_secrets",
+    "list_of_subject",
+]
+
+ATTEMPT_LIMIT = 100
+
+# From one book to the next along the key, however many events each of them has waiting.
+_BOOKS_WITH_NEWS = """
+WITH RECURSIVE books AS (
+    (SELECT book_id FROM notifications_outbox ORDER BY book_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT o.book_id FROM notifications_outbox o WHERE o.book_id > b.book_id
+        ORDER BY o.book_id LIMIT 1)
+    FROM books b WHERE b.book_id IS NOT NULL
+)
+SELECT book_id FROM books WHERE book_id IS NOT NULL LIMIT %s"""
 
 
 def list_events(*, book_id: UUID, kind: str | None = None) -> QuerySet[Event]:
@@ -33,4 +73,97 @@ def get(*, book_id: UUID, id: UUID) -> Event:  # noqa: A002
     return event
 
 
-INVARIANTS: tuple[Invariant, ...] = ()  # uniqueness is the table's; order is the publishers'
+# --- webhooks: what their merchant sees -----------------------------------------------------------
+
+
+def list_endpoints(*, book_id: UUID) -> QuerySet[WebhookEndpoint]:
+    """A merchant's endpoints, without those that were deleted."""
+    return WebhookEndpoint.objects.filter(book_id=book_id).exclude(
+        status=EndpointStatus.DELETED.value
+    )
+
+
+def get_endpoint(*, book_id: UUID, id: UUID) -> WebhookEndpoint:  # noqa: A002
+    """One endpoint.
+
+    :raises NotFound: no such endpoint, a deleted one, or another merchant's.
+    """
+    endpoint = list_endpoints(book_id=book_id).filter(id=id).first()
+    if endpoint is None:
+        raise NotFound("No such webhook endpoint.")
+    return endpoint
+
+
+def find_secret(*, book_id: UUID, endpoint_id: UUID, id: UUID) -> str | None:  # noqa: A002
+    """The secret that the request of this id made, if it is not forgotten."""
+    found = WebhookSecret.objects.filter(book_id=book_id, endpoint_id=endpoint_id, id=id).first()
+    return found.plain if found else None
+
+
+def list_deliveries(
+    *,
+    book_id: UUID,
+    endpoint_id: UUID,
+    status: str | None = None,
+    event_id: UUID | None = None,
+) -> QuerySet[Delivery]:
+    """An endpoint's deliveries with their events; only of a status, or of an event, if named."""
+    found = Delivery.objects.filter(book_id=book_id, endpoint_id=endpoint_id)
+    if status is not None:
+        found = found.filter(status=status)
+    if event_id is not None:
+        found = found.filter(event_id=event_id)
+    return found.select_related("event")
+
+
+def get_delivery(*, book_id: UUID, endpoint_id: UUID, id: UUID) -> Delivery:  # noqa: A002
+    """One delivery with its event.
+
+    :raises NotFound: this endpoint has no such delivery.
+    """
+    found = list_deliveries(book_id=book_id, endpoint_id=endpoint_id).filter(id=id).first()
+    if found is None:
+        raise NotFound("No such delivery.")
+    return found
+
+
+def list_attempts(*, book_id: UUID, delivery_id: UUID) -> QuerySet[DeliveryAttempt]:
+    """The attempts of a delivery, the newest first."""
+    found = DeliveryAttempt.objects.filter(book_id=book_id, delivery_id=delivery_id)
+    return found.order_by("-id")[:ATTEMPT_LIMIT]
+
+
+# --- webhooks: what a courier has to do -----------------------------------------------------------
+
+
+def list_books_with_news(*, limit: int) -> list[UUID]:
+    """Books that have events which are not queued yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOOKS_WITH_NEWS, (limit,))
+        return [book_id for (book_id,) in cursor.fetchall()]
+
+
+def list_due(
+    *, book_id: UUID, endpoint_id: UUID, besides: Collection[UUID], limit: int, now: datetime
+) -> list[Delivery]:
+    """The deliveries of an enabled endpoint that are due, with event and endpoint: longest first.
+
+    `besides` are those that the caller is busy with.
+    """
+    due = Delivery.objects.filter(
+        book_id=book_id,
+        endpoint_id=endpoint_id,
+        endpoint__status=EndpointStatus.ENABLED.value,
+        due_at__lte=now,
+    )
+    if besides:
+        due = due.exclude(id__in=besides)
+    return list(due.select_related("event", "endpoint").order_by("due_at")[:limit])
+
+
+def list_live_secrets(*, book_id: UUID, endpoint_id: UUID, now: datetime) -> list[str]:
+    """What to sign with, the current secret first."""
+    live = WebhookSecret.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=now), book_id=book_id, endpoint_id=endpoint_id
+    )
+    return [secret.plain for secret in live.order_by("-created_at")]

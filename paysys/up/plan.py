@@ -51,6 +51,8 @@ class Plan:
             "REDIS_URL": redis,
             "STATIC_ROOT": str(self.data / "static"),
             "PAYSYS_PUBLIC_URL": self.web_url,
+            # The demo's webhooks may go to a sink on this machine.
+            "PAYSYS_WEBHOOK_LOOPBACK": "1",
             # Without a key of Stripe's, Stripe is the simulator; so is PayPal without a client.
             "STRIPE_API_KEY": stripe_key,
             "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE")

@@ -47,6 +47,7 @@ class TestLive:
             ("PAYSYS_DEMO", True, "belongs to test mode"),
             ("PAYSYS_FAILPOINTS", ["capture"], "belongs to test mode"),
             ("PAYSYS_TEST_CLOCK", True, "belongs to test mode"),
+            ("PAYSYS_WEBHOOK_LOOPBACK", True, "belongs to test mode"),
             ("PAYSYS_PROVIDER", "instant", "benchmarks"),
             ("PAYSYS_FIELD_KEYS", "", "PAYSYS_FIELD_KEYS"),
             ("PAYSYS_FIELD_KEYS", "k1:AAAA", "PAYSYS_FIELD_KEYS"),

@@ -190,3 +190,16 @@ class TestALog:
             say("three")
 
         assert said() == ["one", "three"]
+
+    def test_calls_what_it_returns_once_for_each_of_its_rows(self):
+        calling = Rows(
+            "core_test_log", is_log=True, returning="core_require(says <> 'never', says)"
+        )
+        with db.unit():
+            db.insert(calling, {"id": new_id(), "says": "one"})
+            db.insert(calling, {"id": new_id(), "says": "two"})
+        with pytest.raises(db.GuardFailed, match="never"), db.unit():
+            db.insert(calling, {"id": new_id(), "says": "three"})
+            db.insert(calling, {"id": new_id(), "says": "never"})
+
+        assert said() == ["one", "two"]

@@ -7,31 +7,12 @@ from django.db import DatabaseError, IntegrityError, connection
 
 from apps.core import clock, db, ids
 from apps.core.ids import new_id
-from apps.merchants.tests.makers import Shop, make_shop
+from apps.merchants.tests.makers import make_shop
 from apps.notifications import selectors, services
-from apps.notifications.models import Event
+from apps.notifications.models import Event, OutboxEntry
+from apps.notifications.tests.scene import add_event, make_endpoint, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def shop() -> Shop:
-    return make_shop()
-
-
-def publish(shop: Shop, *, sequence: int = 1, subject_id=None, **other) -> None:
-    facts = {
-        "kind": "payment.captured",
-        "payload": {"id": "pay_1", "amount": 100},
-        "now": clock.now(),
-    }
-    with db.unit():
-        services.publish(
-            book_id=shop.book_id,
-            subject_id=subject_id or new_id(),
-            sequence=sequence,
-            **{**facts, **other},
-        )
 
 
 class TestPublishing:
@@ -64,7 +45,7 @@ class TestPublishing:
 
     def test_is_gone_with_the_change_it_belongs_to(self, shop):
         with pytest.raises(db.GuardFailed), db.unit():
-            publish(shop)
+            add_event(shop, subject_id=new_id())
             db.require("false", what="stale")
         assert not Event.objects.exists()
 
@@ -103,7 +84,7 @@ class TestPublishing:
         [
             "UPDATE notifications_event SET kind = 'payment.voided'",
             "DELETE FROM notifications_event",
-            "TRUNCATE notifications_event",
+            "TRUNCATE notifications_event CASCADE",
         ],
     )
     def test_nothing_changes_an_event(self, shop, statement):
@@ -114,6 +95,29 @@ class TestPublishing:
         ):
             cursor.execute(statement)
         assert Event.objects.get().kind == "payment.captured"
+
+
+class TestWhoIsToBeTold:
+    def test_nobody_listens_and_nothing_waits(self, shop, sink):
+        make_endpoint(make_shop(), sink.url())
+        make_endpoint(shop, sink.url(), enabled=False)
+        publish(shop)
+        assert not OutboxEntry.objects.exists()
+
+    def test_event_of_a_book_with_an_endpoint_waits_to_be_queued(self, shop, sink):
+        for _ in range(2):
+            make_endpoint(shop, sink.url(), event_types=["refund.*"])
+        event = publish(shop, sequence=3)
+        (waiting,) = OutboxEntry.objects.all()
+        assert (waiting.event_id, waiting.subject_id) == (event.id, event.subject_id)
+        assert (waiting.book_id, waiting.sequence) == (shop.book_id, 3)
+
+    def test_it_is_gone_with_the_change_it_belongs_to(self, shop, sink):
+        make_endpoint(shop, sink.url())
+        with pytest.raises(db.GuardFailed), db.unit():
+            add_event(shop, subject_id=new_id())
+            db.require("false", what="stale")
+        assert not OutboxEntry.objects.exists()
 
 
 class TestReading:

@@ -1,4 +1,4 @@
-"""The REST face of events: to be read, for those who missed a webhook or like to poll."""
+"""Events, to be read by those who missed a webhook or like to poll."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core import ids
-from apps.core.api import ApiView, paginate, query_of
+from apps.core.api import CURSORS, ApiView, book_of, paginate, query_of
+from apps.core.schema import PAGE
 from apps.notifications import selectors
-from apps.notifications.serializers import EventList, EventShape, render_event
+from apps.notifications.public import render_event
+from apps.notifications.serializers import EventList, EventShape
 
 EVENTS_URL = "/v1/events"
-FILTERS = ("type",)
 
 
 class Events(ApiView):
@@ -26,19 +27,15 @@ class Events(ApiView):
         responses={200: EventList},
         parameters=[
             OpenApiParameter("type", str, description="payment.captured: only these"),
-            OpenApiParameter("limit", int, description="1 to 100, 10 unless told otherwise"),
-            OpenApiParameter("starting_after", str, description="an id: the older ones"),
-            OpenApiParameter("ending_before", str, description="an id: the newer ones"),
+            *PAGE,
         ],
     )
     def get(self, request: Request) -> Response:
-        query = query_of(request, (*FILTERS, "limit", "starting_after", "ending_before"))
-        events = selectors.list_events(
-            book_id=request.auth.book_id,  # type: ignore[union-attr]
-            kind=query.get("type"),
-        )
+        filters = ("type",)
+        query = query_of(request, (*filters, *CURSORS))
+        events = selectors.list_events(book_id=book_of(request), kind=query.get("type"))
         return paginate(
-            events, request, render=render_event, url=EVENTS_URL, prefix="evt", filters=FILTERS
+            events, request, render=render_event, url=EVENTS_URL, prefix="evt", filters=filters
         )
 
 
@@ -52,8 +49,5 @@ class OneEvent(ApiView):
     )
     def get(self, request: Request, event_id: str) -> Response:
         query_of(request, ())
-        found = selectors.get(
-            book_id=request.auth.book_id,  # type: ignore[union-attr]
-            id=ids.decode("evt", event_id),
-        )
+        found = selectors.get(book_id=book_of(request), id=ids.decode("evt", event_id))
         return Response(render_event(found))

@@ -1,4 +1,4 @@
-"""Publishing: an event is stored in the commit that makes it true; deliveries read it there."""
+"""Publishing: an event is stored in the commit that makes it true, and queued after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ PAYLOAD_LIMIT = 32_768  # characters of JSON
 
 _KIND = re.compile(r"([a-z][a-z0-9_]*)(\.[a-z][a-z0-9_]*)+")
 
-_EVENTS = Rows("notifications_event", marks={"payload": "%s::jsonb"}, is_log=True)
+_EVENTS = Rows(
+    "notifications_event",
+    marks={"payload": "%s::jsonb"},
+    is_log=True,
+    returning="notifications_remember(book_id, subject_id, sequence, id)",
+)
 
 
 def publish(
@@ -32,6 +37,9 @@ def publish(
     """Store one event: `kind` is a fact in past tense whose first word names the subject's kind
     (`payment.captured`), `payload` the object as the API shows it at this moment, with opaque ids
     and amounts in minor units, at most 32 kB and nobody's personal data.
+
+    If anybody listens to the book, the database also notes that the event is to be queued for its
+    webhooks (`OutboxEntry`); a courier does that after the commit.
 
     `sequence` is 1 or more, grows with the subject's events and is the caller's to know (the
     version of the row that it changes under a guard; gaps are allowed).
