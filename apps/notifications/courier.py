@@ -3,7 +3,8 @@
 A thread of every worker process is one. It alone speaks to the database; what waits for an endpoint
 is a pool of threads that know nothing but a URL and a body. An endpoint's queue belongs to one
 courier at a time, and an endpoint gets a second thread only for having answered fast: one that
-hangs keeps one thread busy and nobody waiting but itself.
+hangs keeps one thread busy and nobody waiting but itself. However many hang, they leave some
+threads to those that do not.
 
 Delivery is at least once: what was sent and not recorded, by whatever died in between, is sent
 again under the same `webhook-id`.
@@ -34,9 +35,11 @@ from apps.notifications.store import Attempt, Lease
 from apps.notifications.types import Answer, NoAnswer
 
 THREADS: Final = 32  # requests that a process has under way at once
-MOST_AT_ONCE: Final = 8  # of them to one endpoint
+KEPT_PART: Final = 4  # one in so many of these is kept from endpoints that were slow
+MOST_AT_ONCE: Final = 8  # of these to one endpoint
 FAST_MS: Final = 1000  # an answer within this earns an endpoint another thread
 BOOKS_A_ROUND: Final = 20
+BEFORE_ALL: Final = UUID(int=0)
 RENEW_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 2.0
 
@@ -49,6 +52,7 @@ class _Turn:
     def __init__(self, held: Lease) -> None:
         self.held = held
         self.at_once = 1
+        self.is_slow = False  # as far as it is known
         self.under_way: set[UUID] = set()
         self.attempts: list[Attempt] = []  # made, not recorded yet
         self.renewed_at = time.monotonic()
@@ -63,6 +67,7 @@ class _Turn:
         answer = attempt.answer
         is_fast = answer.status_code is not None and answer.duration_ms <= FAST_MS
         self.at_once = min(self.at_once * 2, MOST_AT_ONCE) if is_fast else 1
+        self.is_slow = not is_fast
 
 
 _Act = Callable[[_Turn, datetime], None]
@@ -77,6 +82,7 @@ class Courier:
         self._threads = threads
         self._turns: dict[UUID, _Turn] = {}
         self._under_way = 0
+        self._last_book = BEFORE_ALL
         self._made: SimpleQueue[tuple[_Turn, Attempt]] = SimpleQueue()
 
     @property
@@ -109,16 +115,14 @@ class Courier:
         for turn in list(self._turns.values()):
             self._guarded(turn, self._record, now)
         store.listen()
-        books = selectors.list_books_with_news(limit=BOOKS_A_ROUND)
-        for book_id in books:
-            _fan_out(book_id, now)
+        is_more = self._fan_out_some(now)
         if self._free > 0:
             for held in store.lease(now=now, limit=self._free):
                 self._turns[held.endpoint_id] = _Turn(held)
         # Whoever has least goes first, so that the busy leave room for the others.
         for turn in sorted(self._turns.values(), key=lambda turn: len(turn.under_way)):
             self._guarded(turn, self._go_on, now)
-        return bool(books)
+        return is_more
 
     def close(self) -> None:
         """Let what is under way end if it ends soon, and let go of everything else."""
@@ -134,6 +138,18 @@ class Courier:
                 self._guarded(turn, self._release, clock.now())
         self._pool.shutdown(wait=False, cancel_futures=True)
         connection.close()
+
+    def _fan_out_some(self, now: datetime) -> bool:
+        """Queue what happened in the next books that have news; whether there may be more.
+
+        In turn, so that no book waits because others always have news, or cannot be queued.
+        """
+        after = self._last_book
+        books = selectors.list_books_with_news(after=after, limit=BOOKS_A_ROUND)
+        is_end = len(books) < BOOKS_A_ROUND
+        self._last_book = BEFORE_ALL if is_end else books[-1]
+        queued = [_fan_out(book_id, now) for book_id in books]
+        return any(queued) or (is_end and after != BEFORE_ALL)
 
     # --- one endpoint -----------------------------------------------------------------------
 
@@ -161,13 +177,15 @@ class Courier:
 
     def _go_on(self, turn: _Turn, now: datetime) -> None:
         """Send what there is room for; let go of the queue when nothing is left to do."""
-        room = min(turn.room, self._free)
+        kept = self._threads // KEPT_PART if turn.is_slow else 0
+        room = min(turn.room, self._free - kept)
         if room > 0:
             of_queue = {"book_id": turn.held.book_id, "endpoint_id": turn.held.endpoint_id}
             due = selectors.list_due(**of_queue, besides=turn.under_way, limit=room, now=now)
             if due:
+                # None, if the endpoint was deleted meanwhile: then nothing is sent.
                 secrets = selectors.list_live_secrets(**of_queue, now=now)
-                for delivery in due:
+                for delivery in due if secrets else ():
                     self._send(turn, delivery, secrets)
             elif not turn.under_way:
                 self._release(turn, now)
@@ -223,13 +241,16 @@ class Courier:
             turn.note(attempt)
 
 
-def _fan_out(book_id: UUID, now: datetime) -> None:
+def _fan_out(book_id: UUID, now: datetime) -> bool:
+    """Queue what happened in one book; whether that could be done."""
     try:
         store.fan_out(book_id=book_id, now=now)
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # one book that cannot be told must not keep the others waiting
         log.exception("courier_fan_out_failed", book=str(book_id))
+        return False
+    return True
 
 
 def signed(event_id: str, body: str, *, secrets: Sequence[str], now: datetime) -> dict[str, str]:

@@ -239,6 +239,12 @@ class Delivery(models.Model):
         indexes = [
             # The log of an endpoint, newest first.
             models.Index(fields=["endpoint", "id"], name="notifications_delivery_log"),
+            # What a merchant looks for in it, however long it is.
+            models.Index(
+                fields=["endpoint", "id"],
+                condition=models.Q(status=DeliveryStatus.FAILED.value),
+                name="notifications_delivery_failed",
+            ),
             models.Index(
                 fields=["endpoint", "due_at"],
                 condition=models.Q(due_at__isnull=False),

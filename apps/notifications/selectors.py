@@ -41,7 +41,7 @@ ATTEMPT_LIMIT = 100
 # From one book to the next along the key, however many events each of them has waiting.
 _BOOKS_WITH_NEWS = """
 WITH RECURSIVE books AS (
-    (SELECT book_id FROM notifications_outbox ORDER BY book_id LIMIT 1)
+    (SELECT book_id FROM notifications_outbox WHERE book_id > %s ORDER BY book_id LIMIT 1)
     UNION ALL
     SELECT (
         SELECT o.book_id FROM notifications_outbox o WHERE o.book_id > b.book_id
@@ -136,10 +136,10 @@ def list_attempts(*, book_id: UUID, delivery_id: UUID) -> QuerySet[DeliveryAttem
 # --- webhooks: what a courier has to do -----------------------------------------------------------
 
 
-def list_books_with_news(*, limit: int) -> list[UUID]:
-    """Books that have events which are not queued yet."""
+def list_books_with_news(*, after: UUID, limit: int) -> list[UUID]:
+    """Books that have events which are not queued yet, in the order of their ids after `after`."""
     with connection.cursor() as cursor:
-        cursor.execute(_BOOKS_WITH_NEWS, (limit,))
+        cursor.execute(_BOOKS_WITH_NEWS, (after, limit))
         return [book_id for (book_id,) in cursor.fetchall()]
 
 

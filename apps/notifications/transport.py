@@ -73,7 +73,7 @@ def read_url(url: str) -> Target:
     """Take a URL apart, refusing what can be refused without asking for the name's addresses.
 
     :raises BadUrl: not an absolute https URL of a public name or global address without a user
-        and a fragment. Plain http is for the loopback, where that is allowed.
+        and a fragment; http too where the loopback is allowed.
     """
     if len(url) > MAX_URL_LENGTH or not _VISIBLE.fullmatch(url) or "\\" in url:
         raise BadUrl(f"At most {MAX_URL_LENGTH} printable ASCII characters, no space.")

@@ -268,6 +268,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
+                condition=models.Q(("status", "FAILED")),
+                fields=["endpoint", "id"],
+                name="notifications_delivery_failed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
                 condition=models.Q(("due_at__isnull", False)),
                 fields=["endpoint", "due_at"],
                 name="notifications_delivery_due",

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, connections, transaction
 from apps.core import clock, ids
 from apps.core.ids import new_id
 from apps.merchants.tests.makers import Shop, make_shop
-from apps.notifications import services, store, tasks
+from apps.notifications import selectors, services, store, tasks
 from apps.notifications.courier import Courier
 from apps.notifications.models import (
     Delivery,
@@ -278,6 +278,25 @@ class TestTrouble:
         assert sink.received == []
         assert len(other_sink.received) == 1
         assert Delivery.objects.get(endpoint_id=uuid_of(broken)).status == "PENDING"
+
+    def test_endpoint_deleted_before_its_secret_is_read_gets_nothing_unsigned(
+        self, shop, sink, courier, monkeypatch
+    ):
+        endpoint = uuid_of(make_endpoint(shop, sink.url()))
+        publish(shop)
+        read = selectors.list_live_secrets
+
+        def delete_and_read(**of: Any) -> list[str]:
+            services.delete_endpoint(
+                book_id=shop.book_id, endpoint_id=endpoint, actor="system", now=clock.now()
+            )
+            return read(**of)
+
+        monkeypatch.setattr(selectors, "list_live_secrets", delete_and_read)
+        courier.round(now=clock.now())
+        finish(courier)
+        assert sink.received == []
+        assert_books_hold()
 
     def test_sends_nothing_inside_a_transaction(self, shop, sink, courier):
         """What is sent has been committed as due before, and nothing is open meanwhile."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from apps.core import clock
-from apps.notifications.models import Delivery
+from apps.merchants.tests.makers import make_shop
+from apps.notifications import courier as couriers
+from apps.notifications import store
+from apps.notifications.courier import Courier
+from apps.notifications.models import Delivery, OutboxEntry
 from apps.notifications.tests.scene import (
     assert_books_hold,
     deliveries_of,
@@ -14,10 +21,23 @@ from apps.notifications.tests.scene import (
     make_endpoint,
     publish,
     publish_line,
+    uuid_of,
 )
+from apps.notifications.tests.sink import reset
 from apps.notifications.types import SCHEDULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def go_on(courier: Courier, *, until: Callable[[], bool], most: int = 200) -> None:
+    """Rounds until the courier has come so far; some of it hangs, so it never finishes."""
+    for _ in range(most):
+        courier.round(now=clock.now())
+        if until():
+            return
+        courier.woken.wait(0.05)
+        courier.woken.clear()
+    raise AssertionError("the courier does not come so far")
 
 
 class TestOrder:
@@ -95,12 +115,7 @@ class TestAHangingEndpoint:
         sink.always = sink.hang
         for _ in range(20):
             publish(shop)
-        for _ in range(1000):
-            courier.round(now=clock.now())
-            if Delivery.objects.filter(status="DELIVERED").count() == 20:
-                break
-            assert courier.woken.wait(10)
-            courier.woken.clear()
+        go_on(courier, until=lambda: Delivery.objects.filter(status="DELIVERED").count() == 20)
 
         assert len(other_sink.received) == 20
         assert len(sink.received) == 1
@@ -108,6 +123,28 @@ class TestAHangingEndpoint:
         sink.released.set()
         finish(courier)
         assert len(sink.received) == 20
+        assert_books_hold()
+
+    def test_that_are_known_to_hang_leave_a_thread_to_those_that_answer(
+        self, shop, sink, other_sink, courier
+    ):
+        def fail_and_hang(handler: Any) -> None:
+            is_first = [one.path for one in sink.received].count(handler.path) == 1
+            (reset if is_first else sink.hang)(handler)
+
+        for number in range(6):
+            make_endpoint(shop, sink.url(f"/{number}"))
+        sink.always = fail_and_hang
+        for _ in range(3):
+            publish(shop)
+        go_on(courier, until=lambda: len(sink.received) == 6 + 3)
+        make_endpoint(shop, other_sink.url())
+        publish(shop)
+        go_on(courier, until=lambda: len(other_sink.received) == 1)
+
+        assert len(sink.received) == 6 + 3, "one thread of four was left"
+        sink.released.set()
+        finish(courier)
         assert_books_hold()
 
     def test_more_than_there_are_threads_delay_others_until_one_gives_up(
@@ -132,13 +169,54 @@ class TestAHangingEndpoint:
         for _ in range(12):
             publish(shop)
         sink.plan(200, 200)
-        for _ in range(100):
-            courier.round(now=clock.now())
-            if len(sink.received) >= 9:
-                break
-            courier.woken.wait(0.05)
-            courier.woken.clear()
+        go_on(courier, until=lambda: len(sink.received) >= 9)
         assert len(sink.received) - 5 == 4, "every thread there is, and not one more"
         sink.released.set()
         finish(courier)
         assert len(sink.received) == 15
+
+
+class TestManyBooks:
+    """With one book a round, so that two are many."""
+
+    @pytest.fixture(autouse=True)
+    def one_at_a_time(self, monkeypatch):
+        monkeypatch.setattr(couriers, "BOOKS_A_ROUND", 1)
+        monkeypatch.setattr(store, "FAN_OUT_BATCH", 1)
+
+    def test_busy_one_keeps_no_other_waiting(self, shop, sink, other_sink, courier):
+        other = make_shop()
+        make_endpoint(shop, sink.url())
+        make_endpoint(other, other_sink.url())
+        publish_line(shop, 5)
+        publish(other)
+        assert shop.book_id < other.book_id
+
+        for _ in range(2):
+            assert courier.round(now=clock.now()), "there is more"
+        assert OutboxEntry.objects.filter(book_id=other.book_id).count() == 0
+        assert OutboxEntry.objects.filter(book_id=shop.book_id).count() == 4
+        finish(courier)
+        assert (len(sink.received), len(other_sink.received)) == (5, 1)
+
+    def test_broken_one_keeps_no_other_waiting_and_the_courier_not_busy(
+        self, shop, sink, other_sink, courier
+    ):
+        other = make_shop()
+        endpoint = uuid_of(make_endpoint(shop, sink.url()))
+        make_endpoint(other, other_sink.url())
+        event = publish(shop)
+        Delivery.objects.create(  # which is there already, so it cannot be queued
+            book_id=shop.book_id,
+            endpoint_id=endpoint,
+            event=event,
+            subject_id=event.subject_id,
+            sequence=event.sequence,
+            status="CANCELED",
+        )
+        publish(other)
+
+        go_on(courier, until=lambda: len(other_sink.received) == 1)
+        assert not all(courier.round(now=clock.now()) for _ in range(3)), "it rests"
+        assert sink.received == []
+        assert OutboxEntry.objects.get().event_id == event.id
