@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/bank_accounts", payments.BankAccounts.as_view()),
     path("v1/bank_accounts/<str:bank_account_id>", payments.OneBankAccount.as_view()),
     path("v1/balance", payments.MerchantBalance.as_view()),
+    path("v1/balance/statement", payments.BalanceStatement.as_view()),
     path("v1/balance_transactions", payments.BalanceTransactions.as_view()),
     path("v1/payouts", payments.Payouts.as_view()),
     path("v1/payouts/<str:payout_id>", payments.OnePayout.as_view()),

@@ -35,11 +35,21 @@ from apps.core.fields import (
     StrictSerializer,
     TextField,
 )
-from apps.core.pagination import CURSORS, currency_of, moment_of, paginate, query_of, turn_of
+from apps.core.pagination import (
+    CURSORS,
+    PERIOD,
+    currency_of,
+    moment_of,
+    paginate,
+    period_of,
+    query_of,
+    turn_of,
+)
 from apps.core.parsing import StrictJSONParser, loads
 
 __all__ = [
     "CURSORS",
+    "PERIOD",
     "AmountField",
     "ApiView",
     "CurrencyField",
@@ -56,6 +66,7 @@ __all__ = [
     "loads",
     "moment_of",
     "paginate",
+    "period_of",
     "query_of",
     "refusal",
     "request_id_of",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +18,10 @@ from apps.core.errors import InvalidRequest
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
 CURSORS = ("limit", "starting_after", "ending_before")
+PERIOD = [
+    OpenApiParameter("from", str, description="a date or a time: recorded then or later"),
+    OpenApiParameter("to", str, description="a date, the whole day, or a time: recorded before"),
+]
 
 
 def query_of(request: Request, allowed: Collection[str]) -> dict[str, str]:
@@ -117,6 +122,18 @@ def moment_of(name: str, text: str, *, is_end: bool = False) -> datetime:
     except (ValueError, OverflowError):
         wanted = "a date or an ISO 8601 time with its zone"
         raise InvalidRequest(f"{name}: {wanted}.", param=name) from None
+
+
+def period_of(query: Mapping[str, str]) -> dict[str, datetime | None]:
+    """`since` and `until` of a query's `from` and `to`, as statements and histories take them.
+
+    :raises InvalidRequest: no times, or an end before the beginning.
+    """
+    since = moment_of("from", query["from"]) if "from" in query else None
+    until = moment_of("to", query["to"], is_end=True) if "to" in query else None
+    if since is not None and until is not None and until < since:
+        raise InvalidRequest("to: not before from.", param="to")
+    return {"since": since, "until": until}
 
 
 def currency_of(text: str) -> str:

@@ -24,18 +24,26 @@ from django.template.loader import render_to_string
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.translation import get_language_from_request, override
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 
 from apps.core.errors import InvalidRequest
 from apps.core.money import Money, exponent, shown, to_minor
 
 AT_A_TIME = 100
+# The objects that a line may be about, by the prefix of their ids.
+OBJECTS = {"pay": "payment", "re": "refund", "hold": "hold", "tr": "transfer", "po": "payout"}
 
 
 class Form(StrEnum):
     JSON = "json"
     CSV = "csv"
     HTML = "html"
+
+
+FORM = OpenApiParameter("format", str, enum=[form.value for form in Form])
 
 
 class Line(NamedTuple):
@@ -56,19 +64,25 @@ class Line(NamedTuple):
 class Sheet:
     """A statement to be sent: opening + lines = closing.
 
-    `facts` begin the JSON object; `title` and `about` (labels and texts) head the page; `filename`
-    has no ending. The lines are gone through once.
+    `facts` begin the JSON object; `title` and `about` (labels and texts) head the page; `name`,
+    with the days of the period, is the file's. The lines are gone through once.
     """
 
     title: str
     about: Sequence[tuple[str, str]]
     facts: Mapping[str, Any]
-    filename: str
+    name: str
     since: datetime | None
     until: datetime | None
     opening: Money
     closing: Money
     lines: Iterable[Line]
+
+    @property
+    def filename(self) -> str:
+        """Without its ending."""
+        days = (f"{at:%Y-%m-%d}" if at else "" for at in (self.since, self.until))
+        return "_".join(filter(None, (self.name, *days)))
 
 
 class FormDecides(BaseContentNegotiation):
@@ -133,6 +147,46 @@ def time(moment: datetime | None) -> str | None:
 
 
 # --- JSON ----------------------------------------------------------------------------------------
+
+
+class LineShape(serializers.Serializer[Any]):
+    """What one booked transaction did to an account."""
+
+    id = serializers.CharField(help_text="txn_…")
+    kind = serializers.CharField()
+    description = serializers.CharField()
+    reference = serializers.CharField(help_text="unique among the merchant's transactions")
+    amount = serializers.IntegerField(help_text="signed: positive came in, negative went out")
+    balance = serializers.IntegerField(help_text="after this line")
+    payment = serializers.CharField(allow_null=True, help_text="pay_…")
+    refund = serializers.CharField(allow_null=True, help_text="re_…")
+    hold = serializers.CharField(allow_null=True, help_text="hold_…")
+    transfer = serializers.CharField(allow_null=True, help_text="tr_…")
+    payout = serializers.CharField(allow_null=True, help_text="po_…")
+    occurred_at = serializers.DateTimeField(help_text="when it happened")
+    created_at = serializers.DateTimeField(help_text="when it was recorded, which is the order")
+
+
+def responses_of(name: str, **facts: serializers.Field[Any, Any, Any, Any]) -> dict[Any, Any]:
+    """What a view that sends statements answers with, for the schema; `facts` as in its sheets.
+
+    `from` is a word of Python's, so the class of the JSON form is made by hand.
+    """
+    shape = {
+        "__doc__": "A period, oldest first: opening + the lines' amounts = closing.",
+        "object": serializers.ChoiceField(choices=["statement"]),
+        **facts,
+        "from": serializers.DateTimeField(allow_null=True),
+        "to": serializers.DateTimeField(allow_null=True),
+        "opening": serializers.IntegerField(),
+        "data": LineShape(many=True),
+        "closing": serializers.IntegerField(),
+    }
+    return {
+        (200, "application/json"): type(name, (serializers.Serializer,), shape),
+        (200, "text/csv"): OpenApiTypes.STR,
+        (200, "text/html"): OpenApiTypes.STR,
+    }
 
 
 def _json(sheet: Sheet) -> Iterator[str]:

@@ -16,8 +16,9 @@ from apps.core.money import Money
 from apps.gateways import selectors as gateways
 from apps.ledger import chart
 from apps.ledger import selectors as ledger
+from apps.ledger.types import Statement
 from apps.payments.models import BalanceTransaction, Payout, PayoutItem
-from apps.payments.types import PayoutKind, PayoutStatus
+from apps.payments.types import BalancePart, PayoutKind, PayoutStatus
 from apps.sagas import selectors as sagas
 
 if TYPE_CHECKING:
@@ -139,6 +140,48 @@ def balance_of(book_id: UUID) -> list[Balance]:
             )
         )
     return found
+
+
+_CODES = {
+    BalancePart.TOTAL: _ACCOUNTS,
+    BalancePart.PENDING: [chart.MERCHANT_PENDING],
+    BalancePart.PAYABLE: [chart.MERCHANT_PAYABLE],
+    BalancePart.RESERVE: [chart.MERCHANT_RESERVE],
+}
+_READ_UP_TO_NOW = (BalancePart.PAYABLE, BalancePart.RESERVE)
+
+
+class BalanceStatement(NamedTuple):
+    """What happened to a merchant's balance until `until`; None: until this moment."""
+
+    statement: Statement
+    until: datetime | None
+
+
+def statement_of(
+    book_id: UUID,
+    part: BalancePart,
+    currency: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> BalanceStatement:
+    """What happened to a merchant's balance, or to a part of it, in a period, oldest first.
+
+    With what is pending, which many change at once, it ends at the latest where the books are
+    settled: some seconds ago. How the lines are read: `ledger.selectors.statement`.
+
+    :raises NotSettled: the period has only begun.
+    """
+    if part not in _READ_UP_TO_NOW:
+        settled = ledger.settled_until()
+        if settled is None or (since is not None and since > settled):
+            raise ledger.NotSettled("Nothing is settled of this period yet.")
+        until = settled if until is None else min(until, settled)
+    found = ledger.statement(
+        book_id=book_id, codes=_CODES[part], currency=currency, since=since, until=until
+    )
+    return BalanceStatement(found, until)
 
 
 def list_lines(book_id: UUID, **filters: Any) -> QuerySet[BalanceTransaction]:

@@ -37,6 +37,15 @@ class PayoutKind(StrEnum):
     WITHDRAWAL = "withdrawal"
 
 
+class BalancePart(StrEnum):
+    """A merchant's accounts: all of them, what waits, what may be paid out, what is kept back."""
+
+    TOTAL = "total"
+    PENDING = "pending"
+    PAYABLE = "payable"
+    RESERVE = "reserve"
+
+
 class PayoutStatus(StrEnum):
     PENDING = "PENDING"
     IN_TRANSIT = "IN_TRANSIT"

@@ -8,6 +8,7 @@ nothing can be recorded before it any more, so an answer once given does not cha
 from apps.ledger.invariants import INVARIANTS
 from apps.ledger.selectors.balances import NotSettled, balance, balances, settled_until
 from apps.ledger.selectors.history import MAX_PAGE, UnknownLine, history, statement
+from apps.ledger.selectors.lines import described, line_of
 from apps.ledger.selectors.reports import (
     booked_balances,
     list_books_with,
@@ -24,7 +25,9 @@ __all__ = [
     "balance",
     "balances",
     "booked_balances",
+    "described",
     "history",
+    "line_of",
     "list_books_with",
     "list_currencies",
     "settled_until",

@@ -1,6 +1,6 @@
 """The REST face of payments: translate in, one service call, translate out."""
 
-from apps.payments.api.balance import BalanceTransactions, MerchantBalance
+from apps.payments.api.balance import BalanceStatement, BalanceTransactions, MerchantBalance
 from apps.payments.api.banks import BankAccounts, OneBankAccount
 from apps.payments.api.payments import (
     Capture,
@@ -22,6 +22,7 @@ from apps.payments.api.wallets import (
 )
 
 __all__ = [
+    "BalanceStatement",
     "BalanceTransactions",
     "BankAccounts",
     "Capture",

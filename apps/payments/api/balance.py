@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core import ids
-from apps.core.api import ApiView, paginate, query_of
+from apps.core import ids, statements
+from apps.core.api import PERIOD, ApiView, currency_of, paginate, period_of, query_of
 from apps.core.errors import InvalidRequest
 from apps.core.money import to_minor
+from apps.core.statements import Line, Sheet
+from apps.ledger import selectors as ledger
+from apps.ledger.types import StatementLine
+from apps.merchants import selectors as merchants
 from apps.payments import payout_selectors, public
-from apps.payments.api.requests import CURSORS, caller_of, currency_code
+from apps.payments.api.requests import CURSORS, caller_of
 from apps.payments.serializers import list_of
-from apps.payments.types import BalanceKind
+from apps.payments.types import BalanceKind, BalancePart
 
+if TYPE_CHECKING:
+    from apps.merchants.models import Merchant
+
+ACCOUNT = OpenApiParameter("account", str, enum=[part.value for part in BalancePart])
 FILTERS = ("type", "currency", "payout", "source")
 
 
@@ -107,6 +117,87 @@ class BalanceTransactions(ApiView):
         )
 
 
+class BalanceStatement(ApiView):
+    """A merchant's statement of a period, to be read by a program, in a spreadsheet or on paper."""
+
+    scopes = {"GET": "balance:read"}
+    content_negotiation_class = statements.FormDecides
+
+    @extend_schema(
+        summary="Your statement: JSON, CSV or a page to print",
+        description=(
+            "Oldest first and whole, however long; opening + lines = closing, and one period's "
+            "closing is the next one's opening. A period that is not over is told up to `to`: "
+            "the last seconds of the total and of what is pending may still change. "
+            "The currency is your own, unless told otherwise."
+        ),
+        operation_id="balance_statement",
+        responses=statements.responses_of(
+            "BalanceStatement",
+            merchant=serializers.CharField(help_text="merchant_…"),
+            account=serializers.ChoiceField(choices=[part.value for part in BalancePart]),
+            currency=serializers.CharField(),
+        ),
+        parameters=[ACCOUNT, OpenApiParameter("currency", str), statements.FORM, *PERIOD],
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        query = query_of(request, ("account", "currency", "format", "from", "to"))
+        form, period = statements.form_of(query), period_of(query)
+        part = _part(query.get("account", BalancePart.TOTAL))
+        merchant = merchants.get(caller_of(request).book_id)
+        currency = currency_of(query.get("currency", merchant.default_currency))
+        found = payout_selectors.statement_of(merchant.id, part, currency, **period)
+        sheet = _sheet(merchant, part, currency, period["since"], found)
+        return statements.respond(sheet, form, request._request)
+
+
+_SAID = {
+    "credit": "Payment",
+    "refund_reserve": "Refund",
+    "payout_reserve": "Payout",
+    "payout_return": "Payout returned",
+    "release": "Made payable",
+    "reserve_keep": "Kept in reserve",
+    "reserve_free": "Freed from reserve",
+}
+
+
+def _sheet(
+    merchant: Merchant,
+    part: BalancePart,
+    currency: str,
+    since: datetime | None,
+    found: payout_selectors.BalanceStatement,
+) -> Sheet:
+    id_ = ids.encode("merchant", merchant.id)
+    return Sheet(
+        title=f"Statement of {merchant.name}",
+        about=[("Merchant", id_), ("Account", f"{part}, in {currency}")],
+        facts={
+            "object": "statement",
+            "merchant": id_,
+            "account": part.value,
+            "currency": currency,
+        },
+        name=f"{id_}_{part}_{currency}",
+        since=since,
+        until=found.until,
+        opening=found.statement.opening,
+        closing=found.statement.closing,
+        lines=map(_line, found.statement.lines),
+    )
+
+
+def _line(line: StatementLine) -> Line:
+    return ledger.line_of(line, ledger.described(line, _SAID))
+
+
+def _part(text: str) -> BalancePart:
+    if text not in set(BalancePart):
+        raise InvalidRequest(f"account: one of {', '.join(BalancePart)}.", param="account")
+    return BalancePart(text)
+
+
 def _render(balance: payout_selectors.Balance) -> dict[str, Any]:
     return {
         "currency": balance.currency,
@@ -130,7 +221,7 @@ def _filter(query: dict[str, str]) -> Q:
             raise InvalidRequest(f"type: one of {', '.join(BalanceKind)}.", param="type")
         found &= Q(kind=query["type"])
     if "currency" in query:
-        found &= Q(currency=currency_code(query["currency"]))
+        found &= Q(currency=currency_of(query["currency"]))
     if "source" in query:
         prefixes = set(public.SOURCE_PREFIX.values())
         prefix, source_id = ids.decode_any(query["source"], prefixes)

@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import Q
 
 from apps.core import money
+from apps.core.api import currency_of, moment_of
 from apps.core.errors import InvalidRequest
-from apps.payments.api import requests
 from apps.payments.types import Status
 
 EXPANDABLE = frozenset({"refunds", "saga", "ledger"})
@@ -63,11 +63,11 @@ def _flag(name: str, when_true: Q) -> Any:
 
 _FILTERS: dict[str, Any] = {
     "status": _status,
-    "currency": lambda text: Q(currency=requests.currency_code(text)),
+    "currency": lambda text: Q(currency=currency_of(text)),
     "source": lambda text: Q(source=text),
     "reference": lambda text: Q(reference=text),
-    "from": lambda text: Q(created_at__gte=requests.moment("from", text, is_end=False)),
-    "to": lambda text: Q(created_at__lt=requests.moment("to", text, is_end=True)),
+    "from": lambda text: Q(created_at__gte=moment_of("from", text)),
+    "to": lambda text: Q(created_at__lt=moment_of("to", text, is_end=True)),
     "settled": _flag("settled", Q(settled_at__isnull=False)),
     "refunded": _flag("refunded", Q(amount_refunded__gt=0)),
     "disputed": _flag("disputed", Q(amount_disputed__gt=0)),

@@ -21,6 +21,7 @@ from apps.core.api import (
     MetadataField,
     StrictSerializer,
     TextField,
+    currency_of,
     paginate,
     query_of,
     validated,
@@ -30,7 +31,7 @@ from apps.idempotency import services as idempotency
 from apps.idempotency.types import RequestFacts
 from apps.payments import answers, payout_selectors, public, services
 from apps.payments.api.balance import BalanceTransactionShape
-from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of, currency_code
+from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of
 from apps.payments.serializers import list_of
 from apps.payments.types import NewPayout, PayoutStatus
 from apps.wallets import selectors as wallets
@@ -238,7 +239,7 @@ def _filter(query: dict[str, str]) -> Q:
             raise InvalidRequest(f"status: one of {', '.join(PayoutStatus)}.", param="status")
         found &= Q(status=query["status"])
     if "currency" in query:
-        found &= Q(currency=currency_code(query["currency"]))
+        found &= Q(currency=currency_of(query["currency"]))
     if "wallet" in query:
         found &= Q(wallet_id=ids.decode("wallet", query["wallet"]))
     return found

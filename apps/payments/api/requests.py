@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
 from itertools import chain, repeat
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from apps.core import money
-from apps.core.errors import InvalidRequest
 from apps.merchants.types import Caller
 
 CURSORS = ("limit", "starting_after", "ending_before")
@@ -42,28 +39,3 @@ def once() -> Callable[[], bool]:
     For a `create` of `idempotency.run`, which is called again when a guard has failed.
     """
     return chain([True], repeat(object=False)).__next__
-
-
-def moment(name: str, text: str, *, is_end: bool) -> datetime:
-    """A date (its whole day) or a time with its zone.
-
-    :raises InvalidRequest: neither.
-    """
-    refusal = InvalidRequest(f"{name}: a date or an ISO 8601 time with its zone.", param=name)
-    try:
-        if len(text) == 10:
-            day = date.fromisoformat(text) + timedelta(days=1 if is_end else 0)
-            return datetime.combine(day, time(), tzinfo=UTC)
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise refusal
-
-
-def currency_code(text: str) -> str:
-    """:raises InvalidRequest: not the code of a currency one can be paid in."""
-    if not money.is_currency(text):
-        raise InvalidRequest("currency: an ISO 4217 code in capitals.", param="currency")
-    return text

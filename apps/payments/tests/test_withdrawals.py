@@ -71,6 +71,17 @@ class TestTheGoodWay:
         (currency,) = merchant.get("/v1/balance").json()["currencies"] or [{"in_transit": 0}]
         assert currency["in_transit"] == 0
 
+    def test_wallet_says_what_became_of_it(self, merchant, purse, simulator):
+        public_id = withdraw(merchant, purse, 4_000).json()["id"]
+        end(simulator, merchant, public_id, "return")
+        lines = merchant.get(f"/v1/wallets/{purse}/transactions").json()["data"]
+
+        assert [(line["description"], line["amount"]) for line in lines[:2]] == [
+            ("Withdrawal returned", 4_000),
+            ("Withdrawal", -4_000),
+        ]
+        assert {line["payout"] for line in lines[:2]} == {public_id}
+
     def test_same_key_withdraws_once(self, merchant, purse):
         path, body = f"/v1/wallets/{purse}/withdraw", {"amount": 4_000}
         first = merchant.post(path, body, key="k")

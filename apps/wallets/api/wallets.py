@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,16 +14,18 @@ from rest_framework.response import Response
 from apps.core import clock, ids, statements
 from apps.core.api import (
     CURSORS,
+    PERIOD,
     ApiView,
     currency_of,
     moment_of,
     paginate,
+    period_of,
     query_of,
     turn_of,
     validated,
 )
 from apps.core.errors import DomainError, InvalidRequest
-from apps.core.statements import Form, form_of, respond
+from apps.core.statements import form_of, respond
 from apps.idempotency import services as idempotency
 from apps.idempotency.types import OPTIONAL_KEY, RequestFacts
 from apps.wallets import selectors, services
@@ -32,6 +33,7 @@ from apps.wallets.api.requests import PAGE, book_of, caller_of, customer_id_of
 from apps.wallets.models import Wallet
 from apps.wallets.serializers.people import Nothing
 from apps.wallets.serializers.wallets import (
+    STATEMENT,
     NewWallet,
     WalletBalanceShape,
     WalletHistory,
@@ -42,16 +44,10 @@ from apps.wallets.serializers.wallets import (
     render_wallet,
     sheet_of,
 )
-from apps.wallets.serializers.wallets import WalletStatement as WalletStatementShape
 from apps.wallets.types import Part
 
 URL = "/v1/wallets"
 ACCOUNT = OpenApiParameter("account", str, enum=[part.value for part in Part])
-FORM = OpenApiParameter("format", str, enum=[form.value for form in Form])
-PERIOD = [
-    OpenApiParameter("from", str, description="a date or a time: recorded then or later"),
-    OpenApiParameter("to", str, description="a date, the whole day, or a time: recorded before"),
-]
 
 
 class Wallets(ApiView):
@@ -216,12 +212,8 @@ class WalletStatement(ApiView):
             "closing is the next one's opening. A period that is not over is told up to now."
         ),
         operation_id="wallets_statement",
-        responses={
-            (200, "application/json"): WalletStatementShape,
-            (200, "text/csv"): OpenApiTypes.STR,
-            (200, "text/html"): OpenApiTypes.STR,
-        },
-        parameters=[ACCOUNT, FORM, *PERIOD],
+        responses=STATEMENT,
+        parameters=[ACCOUNT, statements.FORM, *PERIOD],
     )
     def get(self, request: Request, wallet_id: str) -> StreamingHttpResponse:
         query = query_of(request, ("account", "format", "from", "to"))
@@ -302,18 +294,6 @@ def part_of(text: str | None) -> Part:
         return Part(text)
     except ValueError:
         raise InvalidRequest(f"account: {' or '.join(Part)}.", param="account") from None
-
-
-def period_of(query: dict[str, str]) -> dict[str, Any]:
-    """`since` and `until` of a query's `from` and `to`, as the selectors take them.
-
-    :raises InvalidRequest: no times, or an end before the beginning.
-    """
-    since = moment_of("from", query["from"]) if "from" in query else None
-    until = moment_of("to", query["to"], is_end=True) if "to" in query else None
-    if since is not None and until is not None and until < since:
-        raise InvalidRequest("to: not before from.", param="to")
-    return {"since": since, "until": until}
 
 
 def _wallet_of(request: Request, wallet_id: str) -> Wallet:

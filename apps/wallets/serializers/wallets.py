@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from rest_framework import serializers
 
 from apps.core import ids
 from apps.core.api import AmountField, CurrencyField, MetadataField, StrictSerializer, TextField
 from apps.core.money import Money, to_minor
-from apps.core.statements import Line, Sheet, render_line, time
+from apps.core.statements import Line, LineShape, Sheet, render_line, responses_of, time
+from apps.ledger import selectors as ledger
 from apps.ledger.types import History, Statement, StatementLine
 from apps.wallets.models import Hold, Wallet
 from apps.wallets.services import LONGEST_SECONDS
@@ -68,51 +67,22 @@ class WalletBalanceShape(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
 
 
-class WalletLineShape(serializers.Serializer[Any]):
-    """What one booked transaction did to a wallet's money."""
-
-    id = serializers.CharField(help_text="txn_…")
-    kind = serializers.CharField()
-    description = serializers.CharField()
-    reference = serializers.CharField(help_text="unique among the merchant's transactions")
-    amount = serializers.IntegerField(help_text="signed: positive came in, negative went out")
-    balance = serializers.IntegerField(help_text="after this line")
-    payment = serializers.CharField(allow_null=True, help_text="pay_…")
-    refund = serializers.CharField(allow_null=True, help_text="re_…")
-    hold = serializers.CharField(allow_null=True, help_text="hold_…")
-    transfer = serializers.CharField(allow_null=True, help_text="tr_…")
-    payout = serializers.CharField(allow_null=True, help_text="po_…")
-    occurred_at = serializers.DateTimeField(help_text="when it happened")
-    created_at = serializers.DateTimeField(help_text="when it was recorded, which is the order")
-
-
 class WalletHistory(serializers.Serializer[Any]):
     """A page of lines, newest first: opening + their amounts = closing."""
 
     object = serializers.ChoiceField(choices=["list"])
     opening = serializers.IntegerField()
     closing = serializers.IntegerField()
-    data = WalletLineShape(many=True)  # type: ignore[assignment]
+    data = LineShape(many=True)  # type: ignore[assignment]
     has_more = serializers.BooleanField()
     url = serializers.CharField()
 
 
-# `from` is a word of Python's, so this class is made by hand.
-WalletStatement: type[serializers.Serializer[Any]] = type(
+STATEMENT = responses_of(
     "WalletStatement",
-    (serializers.Serializer,),
-    {
-        "__doc__": "A period, oldest first: opening + the lines' amounts = closing.",
-        "object": serializers.ChoiceField(choices=["statement"]),
-        "wallet": serializers.CharField(help_text="wallet_…"),
-        "account": serializers.ChoiceField(choices=[part.value for part in Part]),
-        "currency": serializers.CharField(),
-        "from": serializers.DateTimeField(allow_null=True),
-        "to": serializers.DateTimeField(allow_null=True),
-        "opening": serializers.IntegerField(),
-        "data": WalletLineShape(many=True),
-        "closing": serializers.IntegerField(),
-    },
+    wallet=serializers.CharField(help_text="wallet_…"),
+    account=serializers.ChoiceField(choices=[part.value for part in Part]),
+    currency=serializers.CharField(),
 )
 
 
@@ -186,48 +156,27 @@ def render_hold(hold: Hold) -> dict[str, Any]:
     }
 
 
-# What a posting's reference may name, by the prefix of its id.
-_NAMED = {"pay": "payment", "re": "refund", "hold": "hold", "tr": "transfer", "po": "payout"}
-_ID = re.compile(rf"\b({'|'.join(_NAMED)})_[0-9a-z]{{{ids.LENGTH}}}\b")
-# Where it is a bare UUID, what comes before says whose.
-_BARE = {"capture:wallet": "pay", "refund:wallet": "re"}
 _SAID = {
     "capture": "Payment",
     "credit": "Top-up",
     "refund_reserve": "Top-up refunded",
-    "payout": "Withdrawal",
+    "payout_reserve": "Withdrawal",
+    "payout_return": "Withdrawal returned",
 }
 
 
 def line_of(line: StatementLine) -> Line:
     """A line of a wallet's history, with whatever object its reference names."""
-    named: dict[str, str | None] = dict.fromkeys(_NAMED.values())
-    named |= {_NAMED[match[1]]: match[0] for match in _ID.finditer(line.reference)}
-    before, _, bare = line.reference.rpartition(":")
-    prefix = _BARE.get(before.removeprefix("undo:"))
-    if prefix is not None:
-        named[_NAMED[prefix]] = ids.encode(prefix, UUID(bare))
-    return Line(
-        id=ids.encode("txn", line.place.transaction_id),
-        kind=line.kind,
-        description=_described(line),
-        reference=line.reference,
-        amount=line.amount,
-        balance=line.balance,
-        occurred_at=line.occurred_at,
-        created_at=line.place.created_at,
-        more=named,
-    )
+    return ledger.line_of(line, _described(line))
 
 
 def _described(line: StatementLine) -> str:
-    """The line's kind as a person says it; what was taken back says so."""
+    """The line's kind as a person says it."""
     if line.kind == "hold":
         return "Hold placed" if line.reference.startswith("hold:place:") else "Hold released"
     if line.kind == "capture" and line.amount.amount > 0:
         return "Rest of a hold"
-    words = _SAID.get(line.kind) or line.kind.replace("_", " ").capitalize()
-    return f"{words}, undone" if line.reference.startswith("undo:") else words
+    return ledger.described(line, _SAID)
 
 
 def sheet_of(
@@ -240,7 +189,6 @@ def sheet_of(
 ) -> Sheet:
     """A wallet's statement, to be sent."""
     id_ = ids.encode("wallet", wallet.id)
-    days = (f"{at:%Y-%m-%d}" if at else "" for at in (since, until))
     return Sheet(
         title=f"Statement of {id_}",
         about=[
@@ -253,7 +201,7 @@ def sheet_of(
             "account": part.value,
             "currency": wallet.currency,
         },
-        filename="_".join(filter(None, (id_, part.value, *days))),
+        name=f"{id_}_{part}",
         since=since,
         until=until,
         opening=statement.opening,
