@@ -1,9 +1,27 @@
-"""Read-only pages: what was asked of providers, what they said, what they sent."""
+"""What was asked of providers, what they said, what they sent; and the rules of routing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from apps.core import clock
 from apps.core.admin import ReadOnlyAdmin
-from apps.gateways.models import InboundEvent, ProviderCall, ProviderObject
+from apps.core.errors import DomainError
+from apps.gateways import services
+from apps.gateways.models import InboundEvent, ProviderCall, ProviderObject, RoutingRule
+from apps.gateways.services.rules import require_sound
+from apps.gateways.types import Rule
+
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[RoutingRule]
+else:
+    _Form = forms.ModelForm
 
 
 @admin.register(ProviderCall)
@@ -42,3 +60,106 @@ class InboundEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("provider", "kind", ("processed_at", admin.EmptyFieldListFilter))
     search_fields = ("event_id__exact", "object_reference__exact", "payment_reference__exact")
+
+
+class RuleForm(_Form):
+    """A rule as staff write it; what it may say, the service decides."""
+
+    split = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=(
+            "Who gets how many of a hundred payments, as in “stripe 70, paypal 30”; one with 0 "
+            "takes only what the others cannot."
+        ),
+    )
+
+    class Meta:
+        model = RoutingRule
+        fields = (
+            *("position", "name", "merchant", "method", "currency", "country"),
+            *("amount_from", "amount_to"),
+        )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not self.instance._state.adding:
+            self.fields["split"].initial = self.instance.as_rule().shares
+
+    def clean_split(self) -> tuple[tuple[str, int], ...]:
+        split = []
+        for part in self.cleaned_data["split"].split(","):
+            provider, _, share = part.strip().partition(" ")
+            share = share.strip()
+            if not provider or not share.isascii() or not share.isdigit() or len(share) > 3:
+                raise forms.ValidationError("Each part is a provider and a number.")
+            split.append((provider, int(share)))
+        return tuple(split)
+
+    def clean(self) -> None:
+        super().clean()
+        if self.errors:
+            return
+        try:
+            require_sound(self.rule)
+        except DomainError as error:
+            self.add_error(error.param if error.param in self.fields else None, error.message)
+
+    def _post_clean(self) -> None:
+        """The model's own checks want columns that the form does not have; the service checks."""
+        if not self.errors:
+            taken = RoutingRule.objects.exclude(id=self.instance.id)
+            if taken.filter(position=self.cleaned_data["position"]).exists():
+                self.add_error("position", "Another rule stands there.")
+
+    @property
+    def rule(self) -> Rule:
+        said = self.cleaned_data
+        merchant = said["merchant"]
+        return Rule(
+            id=self.instance.id,
+            merchant_id=merchant.id if merchant else None,
+            **{name: said[name] for name in (*self._AS_SAID, "split")},
+        )
+
+    _AS_SAID = (
+        *("position", "name", "method", "currency", "country"),
+        *("amount_from", "amount_to"),
+    )
+
+
+@admin.register(RoutingRule)
+class RoutingRuleAdmin(ModelAdmin):
+    """The rules by which a provider is chosen: set and removed by the service, with their trail."""
+
+    form = RuleForm
+    list_display = (
+        *("position", "name", "merchant", "method", "currency", "country"),
+        *("amount_from", "amount_to", "split", "updated_at"),
+    )
+    list_select_related = ("merchant",)
+    ordering = ("position",)
+    actions = None
+    autocomplete_fields = ("merchant",)
+
+    @admin.display(description="Split")
+    def split(self, row: RoutingRule) -> str:
+        return row.as_rule().shares
+
+    def save_model(self, request: HttpRequest, _row: RoutingRule, form: Any, *_: Any) -> None:
+        services.set_rule(rule=form.rule, actor=_staff(request), now=clock.now())
+
+    def delete_model(self, request: HttpRequest, row: RoutingRule) -> None:
+        services.remove_rule(rule_id=row.id, actor=_staff(request), now=clock.now())
+
+    def log_addition(self, *_: Any) -> None:
+        """The audit trail has it."""
+
+    log_change = log_addition
+
+    def log_deletions(self, *_: Any) -> None:
+        """The audit trail has it."""
+
+
+def _staff(request: HttpRequest) -> str:
+    return f"staff:{request.user.pk}"

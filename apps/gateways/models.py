@@ -1,12 +1,17 @@
-"""Calls to providers, the names of their objects, and the news they send."""
+"""Calls to providers, the names of their objects, the news they send, and who is asked."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
+from apps.gateways.types import ANY, Rule
 from apps.sagas.definition import Outcome
 
 OPEN = (Outcome.PENDING.value, Outcome.UNKNOWN.value)
@@ -148,3 +153,92 @@ class InboundEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.kind} {self.event_id}"
+
+
+class RoutingRule(models.Model):
+    """A rule by which a provider is chosen; `types.Rule` says what its columns mean.
+
+    The share of `providers[n]` is `shares[n]`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    position = models.PositiveSmallIntegerField(
+        unique=True, help_text="Rules are looked at in this order; the first that fits decides."
+    )
+    name = models.CharField(max_length=100)
+    merchant = models.ForeignKey(
+        "merchants.Merchant",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        help_text="Nobody: it holds for every merchant.",
+    )
+    method = models.CharField(
+        max_length=20, default=ANY, help_text="As in the API: card, paypal, …; * is every one."
+    )
+    currency = models.CharField(max_length=3, default=ANY, help_text="ISO 4217; * is every one.")
+    country = models.CharField(
+        max_length=2,
+        default=ANY,
+        help_text="The card's, as two capitals, where it is known; * is every one.",
+    )
+    amount_from = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    amount_to = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    providers = ArrayField(models.CharField(max_length=20))
+    shares = ArrayField(models.SmallIntegerField())
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "gateways_routing_rule"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(position__gte=1), name="gateways_routing_rule_position"
+            ),
+            models.CheckConstraint(
+                condition=(Q(amount_from=None) | Q(amount_from__gte=0))
+                & (Q(amount_to=None) | Q(amount_to__gte=0))
+                & (Q(amount_from=None) | Q(amount_to=None) | Q(amount_to__gte=F("amount_from"))),
+                name="gateways_routing_rule_range",
+            ),
+            # An amount without a currency would mean 30 dollars here and 30 yen there.
+            models.CheckConstraint(
+                condition=~Q(currency=ANY) | Q(amount_from=None, amount_to=None),
+                name="gateways_routing_rule_amount_has_currency",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.name}"
+
+    def as_rule(self) -> Rule:
+        return Rule(
+            id=self.id,
+            position=self.position,
+            name=self.name,
+            split=tuple(zip(self.providers, self.shares, strict=True)),
+            method=self.method,
+            currency=self.currency,
+            country=self.country,
+            amount_from=self.amount_from,
+            amount_to=self.amount_to,
+            merchant_id=self.merchant_id,
+        )
+
+    @classmethod
+    def from_rule(cls, rule: Rule, *, created_at: datetime, now: datetime) -> Self:
+        return cls(
+            id=rule.id,
+            position=rule.position,
+            name=rule.name,
+            merchant_id=rule.merchant_id,
+            method=rule.method,
+            currency=rule.currency,
+            country=rule.country,
+            amount_from=rule.amount_from,
+            amount_to=rule.amount_to,
+            providers=[provider for provider, _ in rule.split],
+            shares=[share for _, share in rule.split],
+            created_at=created_at,
+            updated_at=now,
+        )

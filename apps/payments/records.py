@@ -137,7 +137,8 @@ def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
     """Add a payment to the caller's transaction: created, and validated in the same commit."""
     payment.mark_validated()
     _PAYMENT.write_new(payment)
-    _tell_payment(payment, event="payment.created", actor=actor, now=now)
+    route = {name: payment.route[name] for name in ("provider", "rule") if payment.route}
+    _tell_payment(payment, event="payment.created", actor=actor, now=now, **route)
 
 
 def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
@@ -267,8 +268,10 @@ def insert_settlement_line(
     _LINE.write_new(row)
 
 
-def _tell_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
-    facts = {"status": payment.status, "version": payment.version}
+def _tell_payment(
+    payment: Payment, *, event: str, actor: Actor, now: datetime, **more: Any
+) -> None:
+    facts = {"status": payment.status, "version": payment.version, **more}
     payload = render_payment(payment)
     _tell(
         payment, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payment.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -102,15 +103,16 @@ class NewPayment:
 
 @dataclass(frozen=True)
 class CardTender:
-    """What is charged at a provider: a token of that provider's, and where it came from.
+    """What can be charged at a provider: each provider's token of it, and where they came from.
 
-    `method` is what the customer pays by, whose fee plan decides.
+    `method` is what the customer pays by, whose fee plan decides; `country` is the card's, if it is
+    known by now.
     """
 
-    provider: str
-    token: str
+    tokens: Mapping[str, str]
     payment_method_id: UUID | None = None
     method: str = "card"
+    country: str = ""
 
 
 @dataclass(frozen=True)

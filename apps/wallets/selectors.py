@@ -25,7 +25,6 @@ __all__ = [
     "find_customer",
     "find_method_of_customer",
     "find_payment_method",
-    "find_token",
     "find_wallet",
     "get_customer",
     "get_hold",
@@ -80,7 +79,7 @@ def find_payment_method(*, book_id: UUID, id: UUID) -> StoredMethod | None:  # n
     """One payment method of this merchant with its tokens, or None: one query."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT m.kind, m.customer_id, m.brand, m.last4, t.provider, t.token"
+            "SELECT m.kind, m.customer_id, m.brand, m.last4, m.country, t.provider, t.token"
             " FROM wallets_payment_method m"
             " LEFT JOIN wallets_payment_method_token t"
             " ON t.payment_method_id = m.id AND t.book_id = m.book_id"
@@ -90,7 +89,7 @@ def find_payment_method(*, book_id: UUID, id: UUID) -> StoredMethod | None:  # n
         rows = cursor.fetchall()
     if not rows:
         return None
-    kind, customer_id, brand, last4, _, _ = rows[0]
+    kind, customer_id, brand, last4, country, _, _ = rows[0]
     return StoredMethod(
         id=id,
         book_id=book_id,
@@ -99,12 +98,8 @@ def find_payment_method(*, book_id: UUID, id: UUID) -> StoredMethod | None:  # n
         tokens={provider: token for *_, provider, token in rows if provider is not None},
         brand=brand,
         last4=last4,
+        country=country,
     )
-
-
-def find_token(method: StoredMethod, *, provider: str) -> str | None:
-    """What this provider calls the method, or None: it does not know it, or it was erased."""
-    return method.tokens.get(provider)
 
 
 def find_method_of_customer(

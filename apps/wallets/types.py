@@ -72,6 +72,7 @@ class StoredMethod:
     tokens: Mapping[str, str]
     brand: str | None
     last4: str | None
+    country: str | None
 
     @property
     def public_id(self) -> str:

@@ -105,6 +105,14 @@ def pytest_configure() -> None:
     TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """What holds for everybody and is remembered for seconds would outlive the test's rows."""
+    from apps.gateways.selectors import routing
+
+    routing.rules.forget_all()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     """Make every text of a report one that a worker can send.

@@ -86,7 +86,7 @@ class ProviderContract(LostAnswers):
         assert captured.amount_captured_minor == 2_500
         second = desk.send(desk.request(Operation.CAPTURE, reference, amount=2_500))
         assert second.outcome is not Outcome.ABSENT
-        again = services.get_payment(provider=desk.name, reference=reference)
+        again = providers.get(desk.name).find_payment(reference)
         assert again.amount_captured_minor == 2_500
 
     def test_a_void_releases_the_authorization(self, desk):
@@ -195,7 +195,7 @@ class ProviderContract(LostAnswers):
 
         side.fail_refund(accepted.provider_reference)
 
-        found = services.get_refund(provider=desk.name, reference=accepted.provider_reference)
+        found = providers.get(desk.name).find_refund(accepted.provider_reference)
         assert found.status is RefundStatus.FAILED
         assert found.amount_minor == 1_000
         inspected = desk.send(desk.request(Operation.INSPECT_REFUND, accepted.provider_reference))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apps.core import queue
-from apps.gateways import inbox, providers, selectors, services
+from apps.gateways import inbox, providers, selectors
 from apps.gateways.models import InboundEvent
 from apps.gateways.providers.paypal import PayPal
 from apps.gateways.tests.servers import Server, answer, serving
@@ -50,7 +50,7 @@ class TestFromTheSimulator(AtPayPal):
     def test_its_events_are_believed_and_point_to_the_payment(self, desk, side, bells):
         reference = desk.captured()
         refund = desk.send(desk.request(Operation.REFUND, reference, amount=1_000))
-        capture = services.get_payment(provider="paypal", reference=reference).capture_reference
+        capture = providers.get("paypal").find_payment(reference).capture_reference
         side.paypal.dispute(capture)
         for found in side.paypal.events():
             signed = side.paypal.deliver(found)

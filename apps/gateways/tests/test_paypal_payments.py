@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.gateways import services
+from apps.gateways import providers, services
 from apps.gateways.providers.paypal import WALLET
 from apps.gateways.tests.desk import ended, paid, refunded
 from apps.gateways.tests.test_paypal import AtPayPal
@@ -43,7 +43,7 @@ class TestPayer(AtPayPal):
         desk.send(desk.request(Operation.CONFIRM, reference))
         side.paypal.approve(reference)
 
-        payment = services.get_payment(provider="paypal", reference=reference)
+        payment = providers.get("paypal").find_payment(reference)
 
         assert payment.status is PaymentStatus.CREATED
         assert side.paypal.order(reference)["authorizations"] == []
@@ -176,7 +176,7 @@ class TestAuthorization(AtPayPal):
     def test_its_parts_are_told_by_name(self, desk, side):
         reference = desk.captured()
 
-        payment = services.get_payment(provider="paypal", reference=reference)
+        payment = providers.get("paypal").find_payment(reference)
 
         order = side.paypal.order(reference)
         parts = (order["authorizations"][0]["id"], order["captures"][0]["id"])
@@ -232,7 +232,7 @@ class TestDispute(AtPayPal):
     @pytest.fixture
     def capture(self, desk) -> str:
         reference = desk.captured()
-        return services.get_payment(provider="paypal", reference=reference).capture_reference
+        return providers.get("paypal").find_payment(reference).capture_reference
 
     def test_one_that_is_open_names_the_capture_and_when_we_have_to_answer(self, side, capture):
         opened = side.paypal.dispute(capture)["dispute_id"]

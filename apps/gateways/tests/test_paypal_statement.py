@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.core import ids
-from apps.gateways import services, statements
+from apps.gateways import providers, statements
 from apps.gateways.tests.desk import refunded
 from apps.gateways.tests.test_paypal import AtPayPal, PayPalSide
 from apps.gateways.types import (
@@ -33,7 +33,7 @@ class TestStatement(AtPayPal):
     def test_charges_refunds_and_the_payout_are_told_with_their_payment(self, desk, side):
         reference = desk.captured()
         refund = refunded(desk.send(desk.request(Operation.REFUND, reference, amount=4_000)))
-        capture = services.get_payment(provider="paypal", reference=reference).capture_reference
+        capture = providers.get("paypal").find_payment(reference).capture_reference
         side.paypal.pay_out()
 
         found = {line.kind: line for line in self.lines(side)}
@@ -63,7 +63,7 @@ class TestStatement(AtPayPal):
         second = side.paypal.pay_out()[0]["id"]
         desk.captured()
         captures = {
-            services.get_payment(provider="paypal", reference=each).capture_reference
+            providers.get("paypal").find_payment(each).capture_reference
             for each in (second_charge, third_charge)
         }
 
@@ -139,7 +139,7 @@ class TestStatement(AtPayPal):
 
     def test_a_dispute_takes_money_and_one_that_is_won_brings_it_back(self, desk, side):
         reference = desk.captured()
-        capture = services.get_payment(provider="paypal", reference=reference).capture_reference
+        capture = providers.get("paypal").find_payment(reference).capture_reference
         dispute = side.paypal.dispute(capture)
         side.paypal.resolve(dispute["dispute_id"], won=True)
 

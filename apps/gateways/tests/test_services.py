@@ -137,24 +137,6 @@ class TestProcess:
         assert providers.get("stripe") is ours
 
 
-class TestRoute:
-    def test_the_configured_provider_takes_one_off_tokens(self):
-        assert services.choose_provider().provider == "stripe"
-
-    def test_a_saved_method_is_charged_where_its_token_is(self):
-        route = services.choose_provider(token_provider="stripe")
-
-        assert (route.provider, route.reasons) == ("stripe", ("holds the token",))
-
-    @override_settings(PAYSYS_PROVIDER="instant")
-    def test_the_bench_sends_everything_to_the_pretended_one(self):
-        assert services.choose_provider(token_provider="stripe").provider == "instant"
-
-    def test_an_unknown_provider_is_no_route(self):
-        with pytest.raises(providers.UnknownProvider):
-            services.choose_provider(token_provider="nobody")
-
-
 LIVE = {
     "PAYSYS_MODE": "live",
     "STRIPE_API_KEY": "sk_live_1",

@@ -52,9 +52,12 @@ from apps.gateways.types.payouts import (
     ProviderBank,
     ProviderPayout,
 )
+from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Rule, decide
 
 __all__ = [
+    "ANY",
     "EVIDENCE",
+    "WHOLE",
     "AcceptDisputeRequest",
     "AddBankRequest",
     "AmountNotExpressible",
@@ -69,6 +72,7 @@ __all__ = [
     "ChargeTooSmall",
     "ConfirmRequest",
     "CreateRequest",
+    "Decided",
     "Decline",
     "Declined",
     "DisputeReason",
@@ -93,12 +97,15 @@ __all__ = [
     "RefundRequest",
     "RefundStatus",
     "Request",
+    "Routable",
     "Route",
+    "Rule",
     "StatementLine",
     "StrongAuthentication",
     "SubmitEvidenceRequest",
     "Topic",
     "VoidRequest",
+    "decide",
     "decline",
     "freeze",
     "payable_part",
@@ -354,14 +361,3 @@ class ProviderRefund:
 
 # What a call or a look-up finds; None: it has had no effect.
 Answer = ProviderPayment | ProviderRefund | ProviderBank | ProviderPayout | ProviderDispute | None
-
-
-# --- where it goes -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Route:
-    """Which provider takes a payment, and why."""
-
-    provider: str
-    reasons: tuple[str, ...]

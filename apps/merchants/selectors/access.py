@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from apps.core.errors import AuthenticationFailed, NotFound, PermissionDenied
+from apps.core.memory import Remembered
 from apps.merchants.models import ApiKey, Merchant
-from apps.merchants.selectors.memory import Remembered
 from apps.merchants.types import Caller
 
 # A leaked key gains a second by it, and a busy one saves a query per request.

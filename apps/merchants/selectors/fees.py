@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 
 from apps.core import clock
 from apps.core.errors import Unprocessable
+from apps.core.memory import Remembered
 from apps.core.money import Money
 from apps.merchants.models import FeePlan
-from apps.merchants.selectors.memory import Remembered
 from apps.merchants.types import FeeQuote, fee_on
 
 PLAN_SECONDS = 5.0

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.core.memory import Remembered
 from apps.merchants.models import Merchant, PayoutTerms
-from apps.merchants.selectors.memory import Remembered
 from apps.merchants.types import Interval, Terms
 
 TERMS_SECONDS = 5.0

@@ -18,6 +18,7 @@ from apps.merchants.services.onboarding import (
     revoke_key,
     rotate_key,
 )
+from apps.merchants.services.recording import require_country
 from apps.merchants.services.terms import set_payout_terms
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "note_use",
     "onboard",
     "remove_bank_account",
+    "require_country",
     "revoke_key",
     "rotate_key",
     "set_fee_plan",

@@ -10,12 +10,11 @@ from django.db import connection
 from django.test import Client
 
 from apps.audit import selectors as audit
-from apps.core import clock
+from apps.core import clock, memory
 from apps.core.errors import InvalidRequest, NotFound
 from apps.core.ids import encode, new_id
 from apps.merchants import selectors, services
 from apps.merchants.models import ApiKey, Merchant
-from apps.merchants.selectors import memory
 from apps.merchants.tests.makers import Shop, make_shop
 from apps.merchants.types import SCOPES
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from apps.core import ids
 from apps.core.errors import Conflict, NotFound
 from apps.core.money import Money, from_minor, to_minor
 from apps.core.types import Actor
-from apps.gateways.types import require_chargeable, require_expressible
+from apps.gateways.types import require_expressible
 from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
 from apps.payments.services import quotes
 from apps.payments.services.tenders import (
     NotSupportedByMethod,
-    Tenders,
+    columns_of,
     receiving_wallet,
     tenders_of,
 )
@@ -113,9 +113,7 @@ def create_payment(
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
     paid = tenders_of(book_id=book_id, order=order, held=held, trusts_wallet=trusts_wallet)
-    if paid.card:
-        part = order.amount - paid.wallet.amount if paid.wallet else order.amount
-        require_chargeable(provider=paid.card.provider, amount=part)
+    paid_by = columns_of(paid, order.amount, payment_id=payment_id, book_id=book_id)
     quote = _quote(book_id, payment_id, order, actor, now)
     credit_currency = quote.to_currency if quote else order.amount.currency.code
     destination, to_wallet_id = _destination(book_id, order, credit_currency)
@@ -141,7 +139,7 @@ def create_payment(
         created_by=actor,
         created_at=now,
         updated_at=now,
-        **_who_pays(paid),
+        **paid_by,
     )
     fees.agree(payment, now=now)
     records.insert_payment(payment, actor=actor, now=now)
@@ -199,20 +197,6 @@ def capture_hold(
         actor=actor,
         now=now,
     )
-
-
-def _who_pays(paid: Tenders) -> dict[str, Any]:
-    """The tenders as the payment's columns."""
-    card, wallet = paid.card, paid.wallet
-    return {
-        "payment_method_id": card.payment_method_id if card else None,
-        "provider": card.provider if card else "",
-        "provider_token": card.token if card else "",
-        "route": {"provider": card.provider, "reasons": ["the only provider"]} if card else {},
-        "wallet_id": wallet.wallet_id if wallet else None,
-        "wallet_amount": wallet.amount.amount if wallet else Decimal(0),
-        "hold_id": wallet.hold_id if wallet else None,
-    }
 
 
 def _quote(

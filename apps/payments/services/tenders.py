@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.db import connection
 from apps.core import ids
 from apps.core.errors import InvalidRequest, NotFound, Unprocessable
 from apps.core.money import Money
+from apps.gateways import selectors as gateways
+from apps.gateways.types import Decided, Routable, require_chargeable
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.payments.types import CardTender, NewPayment, WalletTender
@@ -20,6 +23,7 @@ from apps.wallets import services as holding
 
 if TYPE_CHECKING:
     from apps.wallets.models import Wallet
+    from apps.wallets.types import StoredMethod
 
 
 PAYPAL = "paypal"
@@ -94,22 +98,76 @@ def tenders_of(
 
 
 def card_tender(book_id: UUID, source: str) -> CardTender:
-    """The provider's token behind a source: a saved method's, or the token itself.
+    """The providers' tokens behind a source: a saved method's, or the token itself.
 
     `paypal` stands for whoever agrees at PayPal: the payment waits for them there.
     """
     if source == PAYPAL:
-        return CardTender(PAYPAL, PAYPAL, method=PAYPAL)
+        return CardTender({PAYPAL: PAYPAL}, method=PAYPAL)
     if source.startswith("pm_"):
-        return CardTender(settings.PAYSYS_PROVIDER, source)
+        return CardTender({settings.PAYSYS_PROVIDER: source})
     _, method_id = ids.decode_any(source, ("card", "bank"))
     method = wallets.find_payment_method(book_id=book_id, id=method_id)
     if method is None:
         raise NotFound(f"No such payment method: {source}.", param="source")
-    token = wallets.find_token(method, provider=settings.PAYSYS_PROVIDER)
-    if token is None:
+    tokens = usable_tokens(method)
+    if not tokens:
         raise MethodDetached("The payment method can no longer be charged.", param="source")
-    return CardTender(settings.PAYSYS_PROVIDER, token, method_id)
+    return CardTender(tokens, method_id, country=method.country or "")
+
+
+def usable_tokens(method: StoredMethod) -> dict[str, str]:
+    """What of a saved method's tokens is a provider's that we can ask; none if it was detached."""
+    offered = gateways.offered()
+    return {name: token for name, token in method.tokens.items() if name in offered}
+
+
+def columns_of(paid: Tenders, whole: Money, *, payment_id: UUID, book_id: UUID) -> dict[str, Any]:
+    """The tenders as a payment's columns, and which provider takes the card's part.
+
+    :raises AmountTooSmall, AmountNotExpressible: no provider charges the card's part.
+    """
+    card, wallet = paid.card, paid.wallet
+    route = None
+    if card:
+        part = whole - wallet.amount if wallet else whole
+        route = routed(card, part, payment_id=payment_id, book_id=book_id).route
+    return {
+        "payment_method_id": card.payment_method_id if card else None,
+        "provider": route.provider if route else "",
+        "provider_token": card.tokens[route.provider] if card and route else "",
+        "route": route.as_json() if route else {},
+        "wallet_id": wallet.wallet_id if wallet else None,
+        "wallet_amount": wallet.amount.amount if wallet else Decimal(0),
+        "hold_id": wallet.hold_id if wallet else None,
+    }
+
+
+def routed(card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID) -> Decided:
+    """Which of the providers that could charge the card's part of a payment is to do it.
+
+    :raises AmountTooSmall, AmountNotExpressible: none of them charges this amount.
+    """
+    candidates, refused = [], None
+    for provider in card.tokens:
+        try:
+            require_chargeable(provider=provider, amount=amount)
+        except Unprocessable as error:
+            refused = refused or error
+        else:
+            candidates.append(provider)
+    if refused and not candidates:
+        raise refused
+    return gateways.route(
+        Routable(
+            payment_id=payment_id,
+            merchant_id=book_id,
+            method=card.method,
+            amount=amount,
+            candidates=tuple(candidates),
+            country=card.country,
+        )
+    )
 
 
 def spending_wallet(book_id: UUID, public_id: str, amount: Money, *, param: str) -> Wallet:

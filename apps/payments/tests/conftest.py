@@ -20,6 +20,7 @@ from apps.core import clock, ids
 from apps.core.ids import new_id
 from apps.core.money import Money
 from apps.gateways import providers
+from apps.gateways.providers.paypal import PayPal
 from apps.gateways.providers.stripe import Stripe
 from apps.ledger import selectors as ledger
 from apps.merchants import services as merchants
@@ -28,6 +29,7 @@ from apps.payments.models import Payment, Refund
 from apps.sagas import selectors as sagas
 from apps.sagas import services as engine
 from apps.sagas.models import Run
+from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
 pytest.register_assert_rewrite("apps.payments.tests.truth")
@@ -48,6 +50,20 @@ def stripe_is_simulated(simulator: Simulator) -> Iterator[None]:
     )
     with providers.using("stripe", stripe):
         yield
+
+
+@pytest.fixture
+def paypal(simulator: Simulator) -> Iterator[PayPalSimulator]:
+    """The real adapter, in front of the simulator's PayPal."""
+    personality = simulator.paypal
+    ours = PayPal(
+        client_id=personality.client_id,
+        client_secret=personality.client_secret,
+        api_base=personality.url,
+        webhook_id=personality.webhook_id,
+    )
+    with providers.using("paypal", ours):
+        yield personality
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,27 +10,11 @@ from django.test import Client
 
 from apps.core import clock
 from apps.core.money import Money
-from apps.gateways import providers
-from apps.gateways.providers.paypal import PayPal
 from apps.payments import services
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
-
-
-@pytest.fixture
-def paypal(simulator: Simulator) -> Iterator[PayPalSimulator]:
-    """The real adapter, in front of the simulator's PayPal."""
-    personality = simulator.paypal
-    ours = PayPal(
-        client_id=personality.client_id,
-        client_secret=personality.client_secret,
-        api_base=personality.url,
-        webhook_id=personality.webhook_id,
-    )
-    with providers.using("paypal", ours):
-        yield personality
 
 
 @pytest.fixture

@@ -203,10 +203,10 @@ class TestReadingForACharge:
         method_id = make_method(shop, customer)
         with django_assert_num_queries(1):
             method = selectors.get_payment_method(book_id=shop.book_id, id=method_id)
-            token = selectors.find_token(method, provider="stripe")
+            token = method.tokens.get("stripe")
 
         assert (token, method.customer_id, method.kind) == ("pm_card_visa", customer, "card")
-        assert selectors.find_token(method, provider="paypal") is None
+        assert method.tokens.get("paypal") is None
         assert method.public_id == ids.encode("card", method_id)
 
     def test_another_merchants_method_is_nobodys(self, shop):

@@ -1,7 +1,7 @@
 """Calls to providers, and the journal in which they are promised before they are made.
 
-Importable from sagas alone: only a saga moves money. A saga's `Remote` step names `CREATE`,
-`CONFIRM`, … as its calls, and `journal` as its journal; everything else here serves those two.
+A saga's `Remote` step names `CREATE`, `CONFIRM`, … as its calls, and `journal` as its journal;
+everything else here serves those two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 
 from apps.core import db, ids
 from apps.gateways import providers, selectors
@@ -25,10 +24,7 @@ from apps.gateways.types import (
     Declined,
     Operation,
     OutcomeUnknown,
-    ProviderPayment,
-    ProviderRefund,
     Request,
-    Route,
     thaw,
 )
 from apps.merchants import selectors as merchants
@@ -309,37 +305,3 @@ INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
 INSPECT_DISPUTE: Final = _call(Operation.INSPECT_DISPUTE)
 SUBMIT_EVIDENCE: Final = _call(Operation.SUBMIT_EVIDENCE)
 ACCEPT_DISPUTE: Final = _call(Operation.ACCEPT_DISPUTE)
-
-
-def choose_provider(*, token_provider: str = "") -> Route:
-    """Which provider takes a payment: the one that holds the payment method's token.
-
-    A one-off token names no provider; it goes to the configured one.
-
-    :raises UnknownProvider: this process does not know that provider.
-    """
-    if token_provider and settings.PAYSYS_PROVIDER != "instant":
-        route = Route(token_provider, ("holds the token",))
-    else:
-        route = Route(settings.PAYSYS_PROVIDER, ("configured",))
-    providers.get(route.provider)
-    return route
-
-
-def get_payment(*, provider: str, reference: str) -> ProviderPayment:
-    """The payment as the provider sees it now. No transaction may be open.
-
-    :raises OutcomeUnknown: it could not be asked.
-    """
-    assert not db.is_open(), "no provider call in a transaction"
-    return providers.get(provider).find_payment(reference)
-
-
-def get_refund(*, provider: str, reference: str) -> ProviderRefund:
-    """The refund as the provider sees it now: one that was accepted may still fail, days later.
-
-    No transaction may be open.
-    :raises OutcomeUnknown: it could not be asked.
-    """
-    assert not db.is_open(), "no provider call in a transaction"
-    return providers.get(provider).find_refund(reference)

@@ -1,0 +1,30 @@
+"""What was asked of providers, what they said, whose their objects are, and who takes a payment."""
+
+from apps.gateways.selectors.calls import (
+    INVARIANTS,
+    Owner,
+    find_event,
+    find_open_call,
+    find_open_call_of_run,
+    find_owner,
+    list_calls,
+    list_unprocessed,
+    open_calls,
+)
+from apps.gateways.selectors.routing import list_rules, offered, route, rules_now
+
+__all__ = [
+    "INVARIANTS",
+    "Owner",
+    "find_event",
+    "find_open_call",
+    "find_open_call_of_run",
+    "find_owner",
+    "list_calls",
+    "list_rules",
+    "list_unprocessed",
+    "offered",
+    "open_calls",
+    "route",
+    "rules_now",
+]

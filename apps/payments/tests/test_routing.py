@@ -1,0 +1,123 @@
+"""Which provider takes a payment: decided as it is accepted, by rules and by who has a token."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from apps.audit.models import AuditEntry
+from apps.core import clock, ids
+from apps.core.money import Money
+from apps.gateways import services as gateways
+from apps.gateways.models import ProviderCall
+from apps.gateways.types import Rule
+from apps.payments.tests import purses, truth
+from apps.payments.tests.conftest import Merchant, finish_runs
+from paysys.testing.paypal import PayPalSimulator
+from paysys.testing.simulator import Simulator
+
+
+def set_rule(*split: tuple[str, int], position: int = 10, **facts: Any) -> None:
+    rule = Rule(id=ids.new_id(), position=position, name="of a test", split=split, **facts)
+    gateways.set_rule(rule=rule, actor="system", now=clock.now())
+
+
+def saved_card(merchant: Merchant, *, at_paypal: bool = True) -> str:
+    """A saved card that Stripe knows, and PayPal too."""
+    card = merchant.post("/v1/payment_methods", {"provider_token": "pm_card_visa"}).json()["id"]
+    if at_paypal:
+        token = {"provider": "paypal", "provider_token": "payer_good"}
+        assert merchant.post(f"/v1/payment_methods/{card}/tokens", token).status_code == 200
+    return str(card)
+
+
+def provider_of(merchant: Merchant, source: str, amount: int = 10_000, **more: Any) -> str:
+    answer = merchant.pay(amount, source, **more)
+    assert answer.status_code == 201, answer.content
+    return str(answer.json()["provider"])
+
+
+@pytest.mark.usefixtures("paypal")
+class TestARule:
+    def test_sends_a_payment_to_another_provider_whole(
+        self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator
+    ) -> None:
+        set_rule(("paypal", 100), method="card", currency="USD")
+        answer = merchant.pay(10_000, saved_card(merchant)).json()
+        finish_runs()
+
+        assert (answer["status"], answer["provider"]) == ("AUTHORIZED", "paypal")
+        assert merchant.payment(answer["id"]).status == "CAPTURED"
+        assert paypal.effects(answer["id"])["captures"] == 1
+        assert simulator.book() == []
+        assert merchant.balance("provider:paypal:clearing") == Money("100.00", "USD")
+        assert {call.provider for call in ProviderCall.objects.all()} == {"paypal"}
+        truth.assert_nothing_is_left_over()
+
+    def test_and_why_it_decided_is_kept_with_the_payment_and_in_the_trail(
+        self, merchant: Merchant
+    ) -> None:
+        set_rule(("paypal", 100), ("stripe", 0), position=20)
+
+        payment = merchant.payment(merchant.pay(10_000, saved_card(merchant)).json()["id"])
+
+        assert payment.route["provider"] == payment.provider == "paypal"
+        assert payment.route["alternatives"] == ["stripe"]
+        assert payment.route["reasons"][0] == "rule 20 “of a test” fits"
+        created = AuditEntry.objects.get(subject_id=payment.id, action="payment.created")
+        assert (created.facts["provider"], created.facts["rule"]) == (
+            *("paypal", "rule 20 “of a test”"),
+        )
+
+    def test_does_not_send_a_payment_where_the_customer_is_not_known(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        set_rule(("paypal", 100))
+
+        assert provider_of(merchant, saved_card(merchant, at_paypal=False)) == "stripe"
+        assert provider_of(merchant, "pm_card_visa") == "stripe"
+        assert len(simulator.book()) == 2
+
+    def test_for_amounts_looks_at_what_the_card_pays_and_not_the_wallet(
+        self, merchant: Merchant
+    ) -> None:
+        set_rule(("paypal", 100), currency="USD", amount_to=Decimal(40))
+        purse, card = purses.wallet(merchant, 10_000), saved_card(merchant)
+
+        assert provider_of(merchant, card, 10_000) == "stripe"
+        assert provider_of(merchant, card, 10_000, wallet=purse, wallet_amount=6_000) == "paypal"
+
+    def test_for_a_country_knows_the_card_by_its_first_payment(self, merchant: Merchant) -> None:
+        set_rule(("paypal", 100), country="US")
+        card = saved_card(merchant)
+
+        assert provider_of(merchant, card) == "stripe"
+        assert provider_of(merchant, card) == "paypal"
+
+    def test_for_a_merchant_is_not_another_merchants(
+        self, merchant: Merchant, other_merchant: Merchant
+    ) -> None:
+        set_rule(("paypal", 100), merchant_id=merchant.book_id)
+
+        assert provider_of(merchant, saved_card(merchant)) == "paypal"
+        assert provider_of(other_merchant, saved_card(other_merchant)) == "stripe"
+
+    def test_that_splits_decides_a_repeated_request_the_same_way(self, merchant: Merchant) -> None:
+        set_rule(("paypal", 50), ("stripe", 50))
+        card = saved_card(merchant)
+        body = {"amount": 10_000, "currency": "USD", "source": card}
+
+        for key in map(str, range(6)):
+            first = merchant.post("/v1/payments", body, key=key).json()
+            again = merchant.post("/v1/payments", body, key=key).json()
+            assert (again["id"], again["provider"]) == (first["id"], first["provider"])
+
+    def test_is_not_asked_about_an_amount_that_its_provider_cannot_say(
+        self, merchant: Merchant
+    ) -> None:
+        set_rule(("paypal", 100))
+        card = saved_card(merchant)
+
+        assert provider_of(merchant, card, 150_050, currency="HUF") == "stripe"
