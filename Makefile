@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench soak soak-short clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 run: $(RUN_STAMP) ## start everything with a demo; Ctrl-C stops it (PORT, SIMULATOR_PORT, PAYSYS_DATA)
 	@exec $(BIN)/python manage.py up
@@ -27,6 +27,12 @@ lint: $(DEV_STAMP) ## style, types and the walls between the apps
 
 bench: $(DEV_STAMP) ## measure (NAME=ledger, payments or wallets, ARGS="--json FILE")
 	@exec $(BIN)/python manage.py bench $(NAME) $(ARGS)
+
+soak-short: $(DEV_STAMP) ## break everything for some minutes, then compare the books (ARGS="--seed 7")
+	@exec $(BIN)/python manage.py soak --payments 300 --faults 24 --seconds 480 $(ARGS)
+
+soak: $(DEV_STAMP) ## the same for some hours: 10,000 payments, 300 faults
+	@exec $(BIN)/python manage.py soak --payments 10000 --faults 300 --seconds 14400 $(ARGS)
 
 clean: ## remove what make made here; the data folder stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis var

@@ -26,8 +26,8 @@ class Server:
         processes.stop(self.child, seconds=seconds)
 
 
-def start(folder: Path, *, password: str) -> Server:
-    """Start a server on a free port of the loopback interface, closed by a password.
+def start(folder: Path, *, password: str, port: int | None = None) -> Server:
+    """Start a server on a port of the loopback interface (any free one), closed by a password.
 
     :raises CannotStart: it did not answer in time.
     """
@@ -38,7 +38,7 @@ def start(folder: Path, *, password: str) -> Server:
     log.unlink(missing_ok=True)
     settings = folder / "redis.conf"  # not on the command line: everybody can read that
     settings.touch(mode=0o600)
-    port = free_port()
+    port = port or free_port()
     settings.write_text(
         f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
         f"dir {folder}\ndaemonize no\n"

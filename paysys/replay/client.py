@@ -24,17 +24,20 @@ class Answer:
 class Client:
     """Not shared between threads: one connection, one request at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS, repeats: bool = True
+    ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
+        self._repeats = repeats
         self._connection = http.client.HTTPConnection(
-            parts.hostname, parts.port, timeout=TIMEOUT_SECONDS
+            parts.hostname, parts.port, timeout=timeout_seconds
         )
 
     def post(self, path: str, body: dict[str, Any], *, api_key: str, key: str = "") -> Answer:
-        """POST; with an idempotency `key` a lost connection is tried once more under it.
+        """POST; if the client `repeats`, a lost connection is tried once more under the `key`.
 
-        :raises OSError: nobody answers.
+        :raises OSError, http.client.HTTPException: nobody answers.
         """
         headers = {"Content-Type": "application/json"}
         if key:
@@ -53,6 +56,8 @@ class Client:
             answer = self._send(method, path, body, headers)
         except (http.client.HTTPException, ConnectionError):
             self._connection.close()  # the server may have closed a connection that stood idle
+            if not self._repeats:
+                raise
             answer = self._send(method, path, body, headers)
         status, raw = answer
         return Answer(status, json.loads(raw) if raw else {}, time.perf_counter() - started)

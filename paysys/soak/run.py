@@ -1,0 +1,273 @@
+"""One soak from start to end: drive, break, heal, wait, compare, say."""
+
+from __future__ import annotations
+
+import queue
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from apps.core import ids
+from paysys.replay import compare as replaying
+from paysys.replay.crew import Crew
+from paysys.replay.purses import Purses
+from paysys.replay.report import Merchant
+from paysys.replay.scene import Scene
+from paysys.soak import books, compare, faults, stories
+from paysys.soak import journal as journals
+from paysys.soak.shopper import Shopper
+from paysys.soak.stack import Stack
+
+CLIENTS = 8
+FILLED = 150_000  # minor units in each wallet to begin with: enough, and now and then too little
+EARNED = 2_000_000
+HEALED_SECONDS = 60.0
+LOOK_SECONDS = 0.5
+REPLAYED = 100  # keys that are sent once more at the end, to hear the same bytes
+MOST_TOLD = 50
+
+
+@dataclass
+class Asked:
+    payments: int
+    faults: int
+    seconds: float
+    seed: int
+
+
+@dataclass
+class Soak:
+    """`run` returns the summary; its `violations` are what is wrong."""
+
+    asked: Asked
+    stack: Stack
+    journal: journals.Journal
+    violations: list[str] = field(default_factory=list)
+    injected: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, Any] = field(default_factory=dict)
+    _failures: list[BaseException] = field(default_factory=list)
+    _begun: int = 0
+    _told: int = 0
+    _allowed: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> dict[str, Any]:
+        began = time.monotonic()
+        merchants = self.stack.start()
+        self.world = self._prepare(merchants)
+        self.figures["prepare_seconds"] = round(time.monotonic() - began, 1)
+        driven = time.monotonic()
+        self._drive()
+        self.figures["drive_seconds"] = round(time.monotonic() - driven, 1)
+        self.stack.heal()
+        healed = time.monotonic()
+        self._ask_again(healed)
+        self._wait(healed)
+        self.figures["healed_to_rest_seconds"] = round(time.monotonic() - healed, 1)
+        self._compare(merchants)
+        return self._summary()
+
+    # --- before
+
+    def _prepare(self, merchants: list[Merchant]) -> stories.World:
+        """Customers, filled wallets, bank accounts, merchants with something to pay out."""
+        by_id = {one.id: one for one in merchants}
+        crew = Crew(self.stack.url, size=4)
+        self.scene = Scene(crew, by_id, f"soak-{self.asked.seed}", Purses())
+        places = {(one.id, number) for one in merchants for number in stories.WALLETS}
+        self.scene.make_customers(places)
+        self.scene.make_wallets(places)
+        self.scene.make_banks(places)
+        self.scene.find_banks({one.id for one in merchants})
+        self.scene.fill(dict.fromkeys(places, FILLED))
+        self.scene.earn(dict.fromkeys(by_id, EARNED))
+        replaying.settle_down(self.stack.url, merchants, set(self.scene.prepared))
+        self.stack.manage("release")
+        shopper = Shopper(self.stack.url, self.journal, by_id)
+        return stories.World(shopper, self.scene, self.stack.simulator_url, self.asked.seed)
+
+    # --- meanwhile
+
+    def _drive(self) -> None:
+        """The stories in threads, the faults in this one; both at the same pace.
+
+        A fault waits until its share of the stories has begun, and a story for its share of the
+        faults, so that a fast machine does not have all of the one before all of the other.
+        """
+        total = stories.count_until(self.asked.seed, self.asked.payments)
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in range(total):
+            waiting.put(number)
+        self._until = time.monotonic() + self.asked.seconds
+        with tqdm(total=total, desc="stories", unit="", mininterval=1, file=sys.stderr) as bar:
+            threads = [
+                threading.Thread(target=self._tell, args=(waiting, bar), daemon=True)
+                for _ in range(CLIENTS)
+            ]
+            for thread in threads:
+                thread.start()
+            self._break(total)
+            for thread in threads:
+                thread.join()
+        self.figures["stories"] = self._told
+        if self._failures:
+            raise self._failures[0]
+        if self._told < total:
+            self.violations.append(f"coverage: {self._told} of {total} stories in time")
+
+    def _break(self, total: int) -> None:
+        for number, kind in enumerate(faults.schedule(self.asked.seed, self.asked.faults)):
+            share = (number + 1) / (self.asked.faults + 1)
+            self._allowed = int(total * share) + CLIENTS
+            while self._begun < total * number / (self.asked.faults + 1) and self._is_time():
+                time.sleep(0.05)
+            if not self._is_time() or self._failures:
+                self.violations.append(f"coverage: {number} of {self.asked.faults} faults in time")
+                break
+            self._note(f"{kind}")
+            faults.inflict(kind, self.stack, number)
+            self.injected[kind] += 1
+            rng = random.Random(f"pause:{self.asked.seed}:{number}")  # noqa: S311
+            time.sleep(rng.uniform(0, 1.5))
+        self._allowed = total
+
+    def _note(self, kind: str) -> None:
+        self.journal.write(fault=kind)
+
+    def _is_time(self) -> bool:
+        return time.monotonic() < self._until
+
+    def _tell(self, waiting: queue.SimpleQueue[int], bar: Any) -> None:
+        client = self.world.shopper.client()
+        try:
+            while self._is_time() and not self._failures:
+                if self._begun >= self._allowed and not waiting.empty():
+                    time.sleep(0.05)
+                    continue
+                try:
+                    number = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                with self._lock:
+                    self._begun += 1
+                stories.tell(self.world, client, number)
+                with self._lock:
+                    self._told += 1
+                bar.update()
+        except BaseException as error:  # noqa: BLE001  handed to the thread that waits for us
+            self._failures.append(error)
+        finally:
+            client.close()
+
+    # --- afterwards
+
+    def _ask_again(self, healed: float) -> None:
+        """Every request that has no answer yet, under its key; then what waits for its merchant."""
+        shopper = self.world.shopper
+        client = shopper.client()
+        for operation in list(shopper.unanswered.values()):
+            left = healed + HEALED_SECONDS - time.monotonic()
+            shopper.order(client, operation, patience_seconds=max(left, 1.0))
+        with self.stack.connect() as connection:
+            ours = books.read_ours(connection)
+        for public_id, row in ours.payments.items():
+            if row["status"] in ("AUTHORIZED", "REQUIRES_ACTION") and (
+                row["capture_method"] == "manual" or row["status"] == "REQUIRES_ACTION"
+            ):
+                self._give_up(client, public_id, row)
+        client.close()
+
+    def _give_up(self, client: Any, payment: str, row: books.Row) -> None:
+        merchant = ids.encode("merchant", row["book_id"])
+        operation = journals.Operation(
+            f"soak-void-{payment}", "void", merchant, f"/v1/payments/{payment}/void", {}
+        )
+        self.world.shopper.order(client, operation)
+
+    def _wait(self, healed: float) -> None:
+        """Until every run has ended: within a minute of the healing, or it is a violation."""
+        with self.stack.connect() as connection:
+            while open_ := books.unfinished(connection):
+                if time.monotonic() - healed > HEALED_SECONDS:
+                    self.violations += [f"unfinished: {one}" for one in open_]
+                    return
+                time.sleep(LOOK_SECONDS)
+
+    def _compare(self, merchants: list[Merchant]) -> None:
+        self._replay_some()
+        with self.stack.connect() as connection:
+            self.ours = books.read_ours(connection)
+        theirs = books.read_theirs(self.stack.simulator_url)
+        found = journals.read(self.journal.path)
+        self.violations += compare.Books(found, self.ours, theirs).differences()
+        self._compare_wallets(merchants, found)
+        checked = self.stack.try_to_manage("check_books")
+        self.figures["books_clean"] = not checked.returncode
+        if checked.returncode:
+            self.violations.append(f"books: {checked.stdout}{checked.stderr}")
+
+    def _replay_some(self) -> None:
+        """A key that is sent again has the same answer, byte for byte."""
+        found = [one for one in journals.read(self.journal.path).values() if one.answers]
+        rng = random.Random(f"replay:{self.asked.seed}")  # noqa: S311
+        client = self.world.shopper.client()
+        for operation in rng.sample(found, min(REPLAYED, len(found))):
+            # A refusal that is not kept (422, say) may be another one by now.
+            if operation.answers[0]["status"] in (200, 201, 402):
+                self.world.shopper.order(client, operation)
+        client.close()
+
+    def _compare_wallets(
+        self, merchants: list[Merchant], found: dict[str, journals.Operation]
+    ) -> None:
+        crew = Crew(self.stack.url, size=4)
+        bodies: dict[str, Any] = {}
+        for what, rows in (("payments", self.ours.payments), ("payouts", self.ours.payouts)):
+            bodies |= replaying.settle_down(self.stack.url, merchants, set(rows), what=what)
+        expected = compare.wallet_balances(found, bodies)
+        expected.update(self.scene.purses.balances(lambda _: True))
+        owners = {
+            wallet: self.scene.merchants[place[0]] for place, wallet in self.scene.wallets.items()
+        }
+        agreeing, differing = replaying.wallets(crew, owners, expected)
+        self.figures["wallets_agreeing"] = agreeing
+        self.violations += [f"wallet: {one}" for one in differing]
+
+    def _summary(self) -> dict[str, Any]:
+        counts = self.world.shopper.counts
+        return {
+            "seed": self.asked.seed,
+            "ok": not self.violations,
+            "violations": self.violations[:MOST_TOLD],
+            "violation_count": len(self.violations),
+            "payments": len(self.ours.payments),
+            "refunds": len(self.ours.refunds),
+            "payouts": len(self.ours.payouts),
+            "transfers": len(self.ours.transfers),
+            "faults": sum(self.injected.values()),
+            "faults_by_kind": dict(sorted(self.injected.items())),
+            "requests": counts.requests,
+            "requests_lost": counts.lost,
+            "answers": dict(sorted(counts.answers.items())),
+            "answer_seconds": points(counts.seconds),
+            "answer_seconds_with_repeats": points(counts.to_the_end),
+            "run_seconds": points(self.ours.run_seconds),
+            "skipped_steps": len(self.world.skipped),
+            **self.figures,
+        }
+
+
+def points(seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    ordered, last = sorted(seconds), len(seconds) - 1
+    return {
+        name: round(ordered[min(int(len(ordered) * share), last)], 3)
+        for name, share in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))
+    }

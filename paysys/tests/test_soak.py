@@ -1,0 +1,284 @@
+"""The soak's own parts: what it draws, the wire it breaks, and the differences it must see."""
+
+import socket
+import threading
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from paysys.embedded.redis import free_port
+from paysys.replay.client import Answer
+from paysys.soak import compare, faults, journal, stories
+from paysys.soak.books import Effect, Object, OurBook, TheirBook
+from paysys.soak.proxy import Wire
+from paysys.soak.shopper import heard_in, is_final
+
+
+class TestWhatIsDrawn:
+    def test_faults_are_the_same_for_the_same_seed(self):
+        assert list(faults.schedule(7, 60)) == list(faults.schedule(7, 60))
+        assert list(faults.schedule(7, 60)) != list(faults.schedule(8, 60))
+
+    def test_every_fault_comes_once_before_any_comes_twice(self):
+        drawn = Counter(faults.schedule(7, len(faults.KINDS)))
+        assert drawn == Counter(dict.fromkeys(faults.KINDS, 1))
+
+    def test_stories_are_the_same_for_the_same_seed(self):
+        told, again = ([stories.tale_of(7, n)[0] for n in range(50)] for _ in range(2))
+        assert told == again
+
+    def test_there_are_as_many_stories_as_the_payments_need(self):
+        count = stories.count_until(7, 40)
+        with_payment = [
+            n for n in range(count) if stories.tale_of(7, n)[0] not in stories.WITHOUT_PAYMENT
+        ]
+        assert len(with_payment) == 40
+
+
+@contextmanager
+def an_echo():
+    """A server on a free port that sends everything back."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    peer, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=echo, args=(peer,), daemon=True).start()
+
+        def echo(peer):
+            with closing(peer):
+                while data := peer.recv(1024):
+                    peer.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def wire():
+    with an_echo() as port:
+        wire = Wire(free_port(), port)
+        wire.start()
+        yield wire
+
+
+def is_closed(peer):
+    try:
+        return peer.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+class TestAWire:
+    def test_passes_on_what_it_gets(self, wire):
+        with socket.create_connection(("127.0.0.1", wire.listen), timeout=10) as peer:
+            for word in (b"one", b"two"):
+                peer.sendall(word)
+                assert peer.recv(10) == word
+
+    def test_that_is_cut_ends_every_connection_and_takes_new_ones(self, wire):
+        with socket.create_connection(("127.0.0.1", wire.listen), timeout=10) as peer:
+            peer.sendall(b"one")
+            assert peer.recv(10) == b"one"
+            wire.cut()
+            assert is_closed(peer)
+        with socket.create_connection(("127.0.0.1", wire.listen), timeout=10) as peer:
+            peer.sendall(b"two")
+            assert peer.recv(10) == b"two"
+
+    def test_that_refuses_lets_nobody_through_until_it_is_healed(self, wire):
+        wire.refuse(seconds=3600)
+        with socket.create_connection(("127.0.0.1", wire.listen), timeout=10) as peer:
+            assert is_closed(peer)
+        wire.heal()
+        with socket.create_connection(("127.0.0.1", wire.listen), timeout=10) as peer:
+            peer.sendall(b"one")
+            assert peer.recv(10) == b"one"
+
+
+class TestTheJournal:
+    def test_tells_of_every_key_what_was_asked_and_answered(self, tmp_path):
+        book = journal.Journal(tmp_path / "journal")
+        asked = {"key": "k1", "merchant": "m", "path": "/v1/payments", "body": {"amount": 5}}
+        book.write(asks="pay", **asked)
+        book.write(key="k1", lost="ConnectionResetError")
+        book.write(fault="kill_web")
+        book.write(asks="pay", **asked)
+        body = {"object": "payment", "id": "pay_1", "status": "AUTHORIZED"}
+        book.write(key="k1", **heard_in(Answer(201, body, 0.1)))
+        book.close()
+
+        [found] = journal.read(tmp_path / "journal").values()
+
+        assert (found.kind, found.requests, found.named) == ("pay", 2, {"pay_1"})
+        assert found.is_done
+        assert len(book.tail()) == 5
+
+    @pytest.mark.parametrize(
+        ("status", "code", "final"),
+        [
+            (201, "", True),
+            (202, "", False),
+            (402, "card_declined", True),
+            (409, "refund_exceeds_remaining", True),
+            (409, "idempotency_key_in_use", False),
+            (429, "rate_limited", False),
+            (503, "unavailable", False),
+        ],
+    )
+    def test_knows_which_answers_are_for_good(self, status, code, final):
+        body = {"error": {"code": code}} if code else {}
+        assert is_final(Answer(status, body, 0.1)) is final
+
+
+PAYMENT = {
+    "status": "CAPTURED",
+    "currency": "EUR",
+    "amount": Decimal(50),
+    "amount_captured": Decimal(50),
+    "wallet_captured": Decimal(0),
+    "card_refund_reserved": Decimal(0),
+    "charge_reference": "ch_1",
+    "provider_reference": "pi_1",
+    "metadata": {"soak": "k1"},
+}
+REFUND = {
+    "status": "SUCCEEDED",
+    "currency": "EUR",
+    "amount": Decimal(20),
+    "metadata": {"soak": "k2"},
+}
+
+
+def answered(status, id_, made, body="b1"):
+    return {"status": status, "id": id_, "made": made, "code": "", "body": body}
+
+
+def books():
+    """A payment of 50 of which 20 went back: in all three books the same."""
+    pay = journal.Operation("k1", "pay", "m", "/v1/payments", {"amount": 5_000})
+    pay.answers, pay.named = [answered(201, "pay_1", "AUTHORIZED")], {"pay_1"}
+    back = journal.Operation("k2", "refund", "m", "/v1/payments/pay_1/refund", {"amount": 2_000})
+    back.answers, back.named = [answered(201, "re_1", "SUCCEEDED")], {"re_1"}
+    ours = OurBook(
+        payments={"pay_1": {**PAYMENT, "card_refund_reserved": Decimal(20)}},
+        refunds={"re_1": {**REFUND}},
+        payouts={},
+        transfers={},
+        postings=[
+            {"reference": "capture:ch_1", "kind": "capture", "is_undone": False},
+            {"reference": "refund:re_x", "kind": "refund", "is_undone": False},
+        ],
+        calls=[
+            {"call": "capture", "provider_reference": "pi_1", "outcome": "SUCCEEDED"},
+            {"call": "refund", "provider_reference": "re_x", "outcome": "SUCCEEDED"},
+        ],
+        run_seconds=[],
+    )
+    theirs = TheirBook(
+        objects=[Object("stripe", "pi_1", "pay_1", is_live=True, captured=5_000, refunded=2_000)],
+        effects=[
+            Effect("capture", "stripe", "ch_1", 5_000, "pay_1"),
+            Effect("refund", "stripe", "re_x", 2_000, "re_1"),
+        ],
+    )
+    return compare.Books({"k1": pay, "k2": back}, ours, theirs)
+
+
+def lose_a_payment(found):
+    del found.ours.payments["pay_1"]
+
+
+def charge_twice(found):
+    found.theirs.objects.append(replace(found.theirs.objects[0], id="pi_2"))
+
+
+def make_two_of_one_key(found):
+    found.ours.refunds["re_2"] = dict(found.ours.refunds["re_1"])
+
+
+def make_what_nobody_asked_for(found):
+    found.ours.refunds["re_2"] = {**REFUND, "metadata": {"soak": "k9"}}
+
+
+def answer_differently(found):
+    found.journal["k1"].answers.append(answered(201, "pay_1", "CAPTURED", body="b2"))
+
+
+def leave_unanswered(found):
+    found.journal["k2"].answers = []
+
+
+def book_twice(found):
+    found.ours.postings.append(dict(found.ours.postings[0]))
+
+
+def book_nothing(found):
+    del found.ours.postings[1]
+
+
+def book_what_was_not_done(found):
+    found.ours.postings.append({"reference": "refund:re_y", "kind": "refund", "is_undone": False})
+
+
+def promise_nothing(found):
+    del found.ours.calls[1]
+
+
+def fail_what_was_granted(found):
+    found.ours.payments["pay_1"]["status"] = "FAILED"
+
+
+def give_back_too_much(found):
+    found.theirs.objects[0] = replace(found.theirs.objects[0], refunded=4_000)
+
+
+DIFFERENCES = {
+    lose_a_payment: "lost",
+    charge_twice: "double charge",
+    make_two_of_one_key: "double",
+    make_what_nobody_asked_for: "unasked",
+    answer_differently: "idempotency",
+    leave_unanswered: "unanswered",
+    book_twice: "posting",
+    book_nothing: "posting",
+    book_what_was_not_done: "posting",
+    promise_nothing: "unpromised",
+    fail_what_was_granted: "promise",
+    give_back_too_much: "difference",
+}
+
+
+class TestThreeBooks:
+    def test_that_agree_have_no_differences(self):
+        assert books().differences() == []
+
+    @pytest.mark.parametrize("plant", DIFFERENCES)
+    def test_that_do_not_are_told_apart(self, plant):
+        found = books()
+        plant(found)
+        kinds = {one.partition(":")[0] for one in found.differences()}
+        assert DIFFERENCES[plant] in kinds
+
+    def test_say_what_a_wallet_must_hold(self):
+        transfer = journal.Operation(
+            "k1", "transfer", "m", "/v1/wallets/w1/transfer", {"to": "w2", "amount": 300}
+        )
+        transfer.answers = [answered(201, "tr_1", "transfer")]
+        pay = journal.Operation("k2", "pay", "m", "/v1/payments", {"amount": 500})
+        pay.answers = [answered(201, "pay_1", "SETTLED")]
+        refused = replace(transfer, key="k3", answers=[answered(402, None, None)])
+        tender = {"type": "wallet", "source": "w2", "captured": 500, "refunded": 200}
+
+        found = compare.wallet_balances(
+            {"k1": transfer, "k2": pay, "k3": refused},
+            {"pay_1": {"status": "SETTLED", "tenders": [tender]}},
+        )
+
+        assert found == {"w1": -300, "w2": 0}
