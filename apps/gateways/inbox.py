@@ -14,7 +14,14 @@ from django.db import connection
 from apps.core import db, ids, queue
 from apps.core.errors import DomainError, InvalidRequest, NotFound, Unavailable
 from apps.gateways import providers
-from apps.gateways.types import BadEvent, BadSignature, CannotVerify, ProviderEvent, Topic
+from apps.gateways.types import (
+    KEPT,
+    BadEvent,
+    BadSignature,
+    CannotVerify,
+    ProviderEvent,
+    Topic,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -115,15 +122,16 @@ def topic_of(*, provider: str, kind: str) -> Topic:
 def mark_processed(
     *, event_id: UUID, note: str, now: datetime, expect_unprocessed: bool = False
 ) -> None:
-    """Note what became of an event: `nudged`, `unknown object`, `kind not handled`, …
+    """Note what became of an event: `nudged`, or why nothing did, beginning with `KEPT`.
 
+    What was only kept may be noted anew; anything else stands.
     Transaction: the caller's.
     :raises db.GuardFailed: (when sent, with `expect_unprocessed`) somebody was faster.
     """
     db.write(
         "UPDATE gateways_inbound_event SET processed_at = %s, note = %s "
-        "WHERE id = %s AND processed_at IS NULL",
-        (now, note[:200], event_id),
+        "WHERE id = %s AND (processed_at IS NULL OR starts_with(note, %s))",
+        (now, note[:200], event_id, KEPT),
         expect=1 if expect_unprocessed else None,
         what="gateways: the event is not processed",
     )

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
-from apps.gateways.types import ANY, Rule
+from apps.gateways.types import ANY, KEPT, Rule
 from apps.sagas.definition import Outcome
 
 OPEN = (Outcome.PENDING.value, Outcome.UNKNOWN.value)
@@ -117,7 +117,8 @@ class ProviderObject(models.Model):
 class InboundEvent(models.Model):
     """News from a provider: verified, scrubbed, stored once, also when nobody knows its kind.
 
-    Whose it is, is found out when it is applied; until then it belongs to no book.
+    Whose it is, is found out when it is applied; until then it belongs to no book. What came of it
+    stands in `note` for good, unless nothing did: what was only kept may be applied again.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -148,11 +149,20 @@ class InboundEvent(models.Model):
                 condition=Q(processed_at=None),
                 name="gateways_inbound_event_waiting",
             ),
+            models.Index(
+                F("received_at"),
+                condition=Q(note__startswith=KEPT),
+                name="gateways_inbound_event_kept",
+            ),
             models.Index(fields=["payment_reference"], name="gateways_inbound_event_payment"),
         ]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.kind} {self.event_id}"
+
+    @property
+    def is_done(self) -> bool:
+        return self.processed_at is not None and not self.note.startswith(KEPT)
 
 
 class RoutingRule(models.Model):

@@ -9,7 +9,6 @@ import structlog
 from celery import shared_task
 
 from apps.core import clock, queue
-from apps.gateways import selectors as gateways
 from apps.gateways import statements
 from apps.gateways.types import OutcomeUnknown
 from apps.ledger import selectors as ledger
@@ -19,8 +18,6 @@ from apps.payments.services import fx_close
 
 log = structlog.get_logger(__name__)
 
-# Long enough that whoever stored an event has rung for it.
-UNHEARD_AFTER = timedelta(seconds=10)
 # Payouts are daily; a few days more cover a provider that was away.
 SETTLEMENT_WINDOW = timedelta(days=7)
 
@@ -33,9 +30,7 @@ def apply_event(event_id: str) -> None:
 @shared_task(name="payments.sweep_events")
 def sweep_events() -> None:
     """Events whose bell nobody heard, or whose object was not known yet."""
-    now = clock.now()
-    for event in gateways.list_unprocessed(received_before=now - UNHEARD_AFTER):
-        services.apply_event(event_id=event.id, now=now)
+    services.sweep_events(now=clock.now())
 
 
 @shared_task(name="payments.release")

@@ -2,12 +2,14 @@
 
 from apps.gateways.selectors.calls import (
     INVARIANTS,
+    LIST_LIMIT,
     Owner,
     find_event,
     find_open_call,
     find_open_call_of_run,
     find_owner,
     list_calls,
+    list_not_acted_on,
     list_unprocessed,
     open_calls,
 )
@@ -15,12 +17,14 @@ from apps.gateways.selectors.routing import list_rules, offered, route, rules_no
 
 __all__ = [
     "INVARIANTS",
+    "LIST_LIMIT",
     "Owner",
     "find_event",
     "find_open_call",
     "find_open_call_of_run",
     "find_owner",
     "list_calls",
+    "list_not_acted_on",
     "list_rules",
     "list_unprocessed",
     "offered",

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from apps.core.types import Invariant
 from apps.gateways.models import OPEN, InboundEvent, ProviderCall, ProviderObject
+from apps.gateways.types import KEPT
 
 LIST_LIMIT: Final = 500
 
@@ -66,10 +67,34 @@ def find_event(event_id: UUID) -> InboundEvent | None:
     return InboundEvent.objects.filter(id=event_id).first()
 
 
-def list_unprocessed(*, received_before: datetime, limit: int = 100) -> list[InboundEvent]:
-    """Events whose bell nobody heard, oldest first."""
+def list_unprocessed(*, received_before: datetime, parked_before: datetime) -> list[InboundEvent]:
+    """Events whose bell nobody heard and that can be applied, oldest first.
+
+    Those about an object that nobody knows stand before no others: they are among these once it is
+    known, or when they were received before `parked_before`.
+    """
     waiting = InboundEvent.objects.filter(processed_at=None, received_at__lt=received_before)
-    return list(waiting.order_by("received_at")[: min(limit, LIST_LIMIT)])
+    about = Case(
+        When(payment_reference="", then=F("object_reference")), default=F("payment_reference")
+    )
+    its_object = Q(provider=OuterRef("provider"), reference=OuterRef("about"))
+    is_known = Exists(ProviderObject.objects.filter(its_object))
+    can_be = waiting.alias(about=about).filter(Q(received_at__lt=parked_before) | is_known)
+    return list(can_be.order_by("received_at")[:LIST_LIMIT])
+
+
+def list_not_acted_on(
+    *, provider: str = "", kind: str = "", received_from: datetime | None = None, limit: int
+) -> list[InboundEvent]:
+    """Events that wait, and those that were kept, oldest first; only of these, if named."""
+    found = InboundEvent.objects.filter(Q(processed_at=None) | Q(note__startswith=KEPT))
+    if provider:
+        found = found.filter(provider=provider)
+    if kind:
+        found = found.filter(kind=kind)
+    if received_from is not None:
+        found = found.filter(received_at__gte=received_from)
+    return list(found.order_by("received_at", "id")[:limit])
 
 
 # Thirteen to nineteen digits in a row that start as cards do and satisfy Luhn. The check at the

@@ -8,12 +8,13 @@ import pytest
 import stripe
 from django.db import DatabaseError, connection
 
-from apps.core import db, queue
+from apps.core import db, ids, queue
 from apps.gateways import inbox, providers, selectors
-from apps.gateways.models import InboundEvent
+from apps.gateways.models import InboundEvent, ProviderObject
 from apps.gateways.providers.stripe import Stripe
 from apps.gateways.tests.desk import Desk
 from apps.gateways.tests.test_stripe import StripeSide
+from apps.gateways.types import KEPT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -304,10 +305,36 @@ class TestProcessing:
         with db.unit():
             inbox.mark_processed(event_id=second, note="nudged", now=NOW)
 
-        waiting = selectors.list_unprocessed(received_before=NOW + timedelta(seconds=1))
+        later = NOW + timedelta(seconds=1)
+        waiting = selectors.list_unprocessed(received_before=later, parked_before=later)
 
         assert [found.id for found in waiting] == [first, third]
-        assert selectors.list_unprocessed(received_before=NOW) == []
+        assert selectors.list_unprocessed(received_before=NOW, parked_before=NOW) == []
+
+    def test_one_about_an_object_that_nobody_knows_yet_is_not_among_them(self, bells):
+        parked = receive(event())
+        later = NOW + timedelta(seconds=1)
+        assert selectors.list_unprocessed(received_before=later, parked_before=NOW) == []
+
+        ProviderObject.objects.create(
+            provider="stripe",
+            reference="pi_1",
+            book_id=ids.new_id(),
+            payment_id=ids.new_id(),
+            created_at=NOW,
+        )
+
+        known = selectors.list_unprocessed(received_before=later, parked_before=NOW)
+        assert [found.id for found in known] == [parked]
+
+    def test_what_was_only_kept_may_be_noted_anew(self, bells):
+        event_id = receive(event())
+        for note in (f"{KEPT}unknown object", "nudged", "again"):
+            with db.unit():
+                inbox.mark_processed(event_id=event_id, note=note, now=NOW)
+
+        stored = InboundEvent.objects.get()
+        assert (stored.note, stored.is_done) == ("nudged", True)
 
     @pytest.mark.parametrize(
         "sql",

@@ -35,6 +35,7 @@ from apps.gateways.types.disputes import (
 )
 from apps.gateways.types.endings import Declined, OutcomeUnknown
 from apps.gateways.types.news import (
+    KEPT,
     BadEvent,
     BadSignature,
     CannotVerify,
@@ -57,6 +58,7 @@ from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Ru
 __all__ = [
     "ANY",
     "EVIDENCE",
+    "KEPT",
     "WHOLE",
     "AcceptDisputeRequest",
     "AddBankRequest",

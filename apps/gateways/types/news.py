@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+# How the note of an event begins that nobody acted on, so that it may still be.
+KEPT: Final = "kept: "
 
 
 class BadSignature(Exception):

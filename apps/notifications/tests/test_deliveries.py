@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.conf import settings
 from standardwebhooks import WebhookVerificationError
 
 from apps.core import clock, ids
@@ -41,6 +43,23 @@ class TestADelivery:
         shown = shop.get(f"/v1/events/{public_id}").json()
         assert received.verified(endpoint["secret"]) == received.event == shown
         assert_books_hold()
+
+    def test_is_verified_by_hand_as_the_documentation_has_it(self, shop, sink, courier):
+        endpoint = make_endpoint(shop, sink.url())
+        publish(shop)
+        finish(courier)
+        [received] = sink.received
+        document = (settings.BASE_DIR / "docs" / "webhooks.md").read_text()
+        written: dict[str, Any] = {}
+        exec(document.partition("```python\n")[2].partition("```")[0], written)
+        is_genuine = written["is_genuine"]
+        headers = {name.lower(): value for name, value in received.headers.items()}
+
+        assert is_genuine(endpoint["secret"], headers, received.body)
+        assert not is_genuine(endpoint["secret"], headers, received.body + b" ")
+        assert not is_genuine(make_endpoint(shop, sink.url())["secret"], headers, received.body)
+        old = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
+        assert not is_genuine(endpoint["secret"], old, received.body)
 
     def test_of_another_body_or_secret_is_not_believed(self, shop, sink, courier):
         endpoint = make_endpoint(shop, sink.url())

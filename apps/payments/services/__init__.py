@@ -1,5 +1,12 @@
 """Everything that writes payments: a merchant's orders, and what providers tell us."""
 
+from apps.payments.services.inbound import (
+    TRIED_FOR,
+    UNHEARD_AFTER,
+    count_not_acted_on,
+    replay_events,
+    sweep_events,
+)
 from apps.payments.services.news import PARKED_FOR, apply_event, apply_settlement, settle
 from apps.payments.services.orders import (
     CaptureTooLarge,
@@ -32,6 +39,8 @@ from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
     "PARKED_FOR",
+    "TRIED_FOR",
+    "UNHEARD_AFTER",
     "BalanceNegative",
     "BankAccountNotUsable",
     "CaptureTooLarge",
@@ -51,6 +60,7 @@ __all__ = [
     "apply_event",
     "apply_settlement",
     "capture_hold",
+    "count_not_acted_on",
     "create_payment",
     "create_payout",
     "create_refund",
@@ -59,6 +69,8 @@ __all__ = [
     "order_void",
     "pay_out_daily",
     "release",
+    "replay_events",
     "settle",
+    "sweep_events",
     "transfer",
 ]

@@ -16,7 +16,7 @@ from apps.core.money import from_minor
 from apps.gateways import inbox, statements
 from apps.gateways import selectors as gateways
 from apps.gateways.selectors import Owner
-from apps.gateways.types import LineKind, StatementLine, Topic
+from apps.gateways.types import KEPT, LineKind, StatementLine, Topic
 from apps.payments import payout_selectors, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
 from apps.payments.types import PayoutStatus, RefundStatus
@@ -36,22 +36,23 @@ PARKED_FOR = timedelta(minutes=15)
 def apply_event(*, event_id: UUID, now: datetime) -> None:
     """Let the run that an event is about ask the provider what is true; payloads are not believed.
 
-    Retries: safe; an event is marked once, a nudge carries nothing. One about an object that we do
-    not know yet stays unmarked for a while: the answer that names the object may still be coming.
+    Retries: safe; a nudge carries nothing, and what is done is not done again. An event about an
+    object that we do not know yet stays unmarked for a while: the answer that names the object may
+    still be coming. One that was only kept is looked at anew.
     Transaction: its own.
     """
     event = gateways.find_event(event_id)
-    if event is None or event.processed_at is not None:
+    if event is None or event.is_done:
         return
     topic = inbox.topic_of(provider=event.provider, kind=event.kind)
     if topic not in (Topic.PAYMENT, Topic.REFUND, Topic.PAYOUT):
-        _mark(event_id, "kept: kind not handled", now)
+        keep(event_id=event_id, reason="kind not handled", now=now)
         return
     reference = event.payment_reference or event.object_reference
     owner = gateways.find_owner(provider=event.provider, reference=reference)
     if owner is None:
         if now - event.received_at > PARKED_FOR:
-            _mark(event_id, "kept: unknown object", now)
+            keep(event_id=event_id, reason="unknown object", now=now)
         return
     # Somebody may start the same look at this moment: then the sweep comes back to this event.
     with suppress(IntegrityError, db.GuardFailed), db.unit():
@@ -108,7 +109,7 @@ def _asking(saga: str, book_id: UUID, subject_id: UUID, now: datetime, *, after:
 
 def _nudged(run: Run | None, now: datetime) -> str:
     if run is None or not run.is_open:
-        return "known already" if run else "kept: nobody waits for it"
+        return "known already" if run else f"{KEPT}nobody waits for it"
     sagas.resume(run_id=run.id, now=now)
     return "nudged"
 
@@ -125,9 +126,13 @@ def _told_when_idle(run: Run | None, now: datetime) -> str:
     return "nudged"
 
 
-def _mark(event_id: UUID, note: str, now: datetime) -> None:
+def keep(*, event_id: UUID, reason: str, now: datetime) -> None:
+    """Wait for an event's turn no longer; it stays, and can be applied again.
+
+    Retries: harmless. Transaction: its own.
+    """
     with db.unit():
-        inbox.mark_processed(event_id=event_id, note=note, now=now)
+        inbox.mark_processed(event_id=event_id, note=f"{KEPT}{reason}", now=now)
 
 
 def settle(*, provider: str, since: datetime, now: datetime) -> int:
