@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from paysys.embedded import postgres
 from paysys.embedded.folder import data_folder, make_folder
+from paysys.testing.tables import empty
 
 pytest_plugins = ["paysys.testing.simulator"]
 
@@ -35,8 +35,6 @@ SECRETS = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
 }
 EMBEDDED = "PAYSYS_TEST_SERVER"  # set when DATABASE_URL is this plugin's doing
-# Rows that `migrate` wrote: emptying a test's tables keeps them.
-KEPT = ("django_migrations", "django_content_type", "auth_permission")
 
 
 def _lock_a_folder() -> Path:
@@ -131,23 +129,3 @@ def _sendable(part: Any) -> Any:
     if isinstance(part, list | tuple):
         return type(part)(map(_sendable, part))
     return part
-
-
-def empty(connection: BaseDatabaseWrapper) -> None:
-    """Delete every row a test may have written, append-only tables included."""
-    tables = [
-        connection.ops.quote_name(name)
-        for name in connection.introspection.table_names()
-        if name not in KEPT
-    ]
-    if not tables:
-        return
-    filled = " UNION ALL ".join(
-        f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(filled)
-        found = [name for (name,) in cursor.fetchall()]
-        if found:
-            deletes = "".join(f"DELETE FROM {name};" for name in found)
-            cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes} COMMIT")

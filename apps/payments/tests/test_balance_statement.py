@@ -20,8 +20,8 @@ from apps.merchants import services as merchants
 from apps.payments import services
 from apps.payments.tests.conftest import Merchant, make_merchant
 from apps.payments.tests.tills import FAILS, agree, bank, earn, end, paid_out, standing
-from paysys.testing.plugin import empty
 from paysys.testing.simulator import Simulator
+from paysys.testing.tables import empty
 
 URL = "/v1/balance/statement"
 

@@ -32,8 +32,8 @@ from apps.payments.tests.killing import Axe, Killed
 from apps.payments.tests.test_withdrawals import owner_of, withdraw
 from apps.payments.tests.tills import agree, bank, pay_out, standing
 from apps.sagas import services as engine
-from paysys.testing.plugin import empty
 from paysys.testing.simulator import Simulator
+from paysys.testing.tables import empty
 
 OPEN, BACK = ("PENDING", "IN_TRANSIT"), ("FAILED", "RETURNED")
 amounts = st.sampled_from([1, 1_000, 2_500, 4_000, 9_000])

@@ -14,8 +14,8 @@ from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.killing import Axe, Killed
 from apps.sagas import services as engine
-from paysys.testing.plugin import empty
 from paysys.testing.simulator import Simulator
+from paysys.testing.tables import empty
 
 CARDS = [
     *("pm_card_visa", "pm_card_visa", "pm_card_threeDSecure2Required", "pm_card_pendingRefund"),

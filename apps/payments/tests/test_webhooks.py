@@ -19,8 +19,8 @@ from apps.gateways.models import InboundEvent
 from apps.payments import services, tasks
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
-from paysys.testing.plugin import empty
 from paysys.testing.simulator import SignedEvent, Simulator
+from paysys.testing.tables import empty
 
 ACTION = "pm_card_threeDSecure2Required"
 

@@ -99,8 +99,8 @@ def expire_holds(*, now: datetime) -> int:
 def _expire(hold: Hold, now: datetime) -> bool:
     try:
         with db.unit():
-            condition = "payment_id IS NULL AND expires_at <= %s"
-            _end(hold, condition, (now,), HoldStatus.EXPIRED, actor="system", now=now)
+            # A payment's hold has no such date.
+            _end(hold, "expires_at <= %s", (now,), HoldStatus.EXPIRED, actor="system", now=now)
     except db.GuardFailed:
         return False  # somebody was faster
     except Exception:
