@@ -1,13 +1,13 @@
-"""The demo: four merchants with keys, fees and customers, three people of staff.
+"""The demo: four merchants with keys, fees, bank accounts and customers, three people of staff.
 
 Everything goes through the public services, as an operator would do it. Seeding again changes
 nothing and finds what is there, so that a restart keeps every login and key.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,11 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
 from apps.core.errors import AuthenticationFailed, NotFound
-from apps.core.ids import encode
+from apps.core.ids import encode, new_id
 from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
-from apps.merchants.types import SCOPES, Interval
+from apps.merchants.types import SCOPES, BankDetails, Interval
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
 from apps.wallets.types import MethodKind
@@ -77,13 +77,16 @@ MERCHANTS = (
         fixed={"EUR": "0.30", "USD": "0.30"},
     ),
 )
-# Customers of every merchant, each with a saved card (name and the provider's test token) and an
-# empty wallet in the merchant's currency.
+# Customers of every merchant, each with a saved card (name and the provider's test token), a bank
+# account and an empty wallet in the merchant's currency.
 CUSTOMERS = (
     ("Ada Meyer", "pm_card_visa"),
     ("Ben Okafor", "pm_card_mastercard"),
     ("Carla Rossi", "pm_card_threeDSecure2Required"),
 )
+IBAN = "DE89370400440532013000"  # the provider's for trying: money arrives there
+# An account that is not its owner's first waits a day, which these have done.
+KNOWN_FOR = timedelta(days=2)
 STAFF = ("admin", "finance", "support")
 
 
@@ -108,6 +111,7 @@ def _merchant(demo: DemoMerchant, *, keys: Mapping[str, str], now: datetime) -> 
             merchants.get(demo.id)
         except NotFound:
             _onboard(demo, now)
+        _bank_accounts(demo.id, demo.name, sorted(demo.fixed), now=now)
         for number, (name, token) in enumerate(CUSTOMERS, 1):
             _customer(demo, number=number, name=name, token=token, now=now)
         api_key = keys.get(public_id)
@@ -170,6 +174,7 @@ def _customer(demo: DemoMerchant, *, number: int, name: str, token: str, now: da
         )
     elif customer.erased_at is not None:
         return
+    _bank_accounts(demo.id, name, [demo.currency], customer_id=customer_id, now=now)
     if not wallets.list_wallets(book_id=demo.id, customer_id=customer_id).exists():
         holding.open_wallet(
             book_id=demo.id,
@@ -179,6 +184,28 @@ def _customer(demo: DemoMerchant, *, number: int, name: str, token: str, now: da
             metadata={},
             actor=ACTOR,
             now=now,
+        )
+
+
+def _bank_accounts(
+    book_id: UUID,
+    holder: str,
+    currencies: Sequence[str],
+    *,
+    customer_id: UUID | None = None,
+    now: datetime,
+) -> None:
+    """Where the owner's money goes, one account per currency; whoever has had one is left alone."""
+    if merchants.has_had_bank_account(book_id=book_id, customer_id=customer_id):
+        return
+    for currency in currencies:
+        onboarding.add_bank_account(
+            book_id=book_id,
+            bank_account_id=new_id(),
+            details=BankDetails(holder, IBAN, "DE", currency, is_iban=True),
+            customer_id=customer_id,
+            actor=ACTOR,
+            now=now - KNOWN_FOR,
         )
 
 

@@ -1,9 +1,9 @@
-"""Merchants, keys and fee plans in the console."""
+"""Merchants, keys, fee plans, payout terms and bank accounts in the console."""
 
 from django.contrib import admin
 
 from apps.core.admin import ReadOnlyAdmin
-from apps.merchants.models import ApiKey, FeePlan, Merchant
+from apps.merchants.models import ApiKey, BankAccount, FeePlan, Merchant, PayoutTerms
 
 
 @admin.register(Merchant)
@@ -33,3 +33,26 @@ class FeePlanAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("book",)
     search_fields = ("method__exact",)
+
+
+@admin.register(PayoutTerms)
+class PayoutTermsAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("book", "interval", "delay_days", "reserve_basis_points", "reserve_days"),
+        "updated_at",
+    )
+    list_filter = ("interval",)
+    list_select_related = ("book",)
+    id_fields = ("book_id",)
+
+
+@admin.register(BankAccount)
+class BankAccountAdmin(ReadOnlyAdmin):
+    """Where money goes. Whose account it is stays encrypted, and so does its number."""
+
+    list_display = ("__str__", "country", "book", "customer_id", "usable_from", "removed_at")
+    list_filter = ("currency",)
+    list_select_related = ("book",)
+    exclude = ("holder_encrypted", "number_encrypted", "routing_number")
+    search_fields = ("last4__exact", "provider_reference__exact")
+    id_fields = ("id", "book_id", "customer_id")

@@ -1,4 +1,4 @@
-"""Payments, refunds and settlement lines, to look at. Nothing moves money from here yet."""
+"""Payments, refunds, payouts and balances, to look at. Nothing moves money from here yet."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from django.contrib import admin
 from apps.core import ids
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import Money, shown
-from apps.payments.models import ExchangeRate, Payment, Quote, Refund, SettlementLine
+from apps.payments.models import (
+    BalanceTransaction,
+    ExchangeRate,
+    Payment,
+    Payout,
+    PayoutItem,
+    Quote,
+    Refund,
+    Release,
+    Reserve,
+    SettlementLine,
+)
 
 
 def _amount(field: str, words: str) -> Any:
     """A column that shows one of a row's amounts as people read it."""
 
     @admin.display(description=words, ordering=field)
-    def column(row: Payment | Refund) -> str:
+    def column(row: Payment | Refund | Payout) -> str:
         return shown(row.money(getattr(row, field)))
 
     column.__name__ = f"shown_{field}"
@@ -148,3 +159,101 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     list_display = ("currency", "day", "per_euro", "set_by", "created_at")
     list_filter = ("currency",)
     search_fields = ("currency__exact", "set_by__exact")
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    """Payouts and withdrawals. Of the account they go to the last four are on its own page."""
+
+    list_display = ("payout", "status", TOTAL, "kind", "provider", "expected_on", "created_at")
+    list_filter = ("status", "kind", "currency")
+    search_fields = ("provider_reference__exact",)
+    id_fields = ("id", "book_id", "wallet_id", "bank_account_id")
+    readonly_fields = ("payout", TOTAL, "wallet", "bank_account")
+    fieldsets = (
+        (None, {"fields": ("payout", "status", "kind", "description", "metadata")}),
+        ("Money", {"fields": (TOTAL, "wallet", "bank_account")}),
+        ("Provider", {"fields": ("provider", "provider_reference", "failure_code")}),
+        (
+            "When",
+            {
+                "fields": (
+                    *("created_at", "sent_at", "expected_on", "paid_at", "failed_at"),
+                    *("returned_at", "updated_at"),
+                )
+            },
+        ),
+        ("Book", {"fields": ("book_id", "created_by", "version")}),
+    )
+
+    @admin.display(description="Payout", ordering="id")
+    def payout(self, payout: Payout) -> str:
+        return ids.encode("po", payout.id)
+
+    @admin.display(description="Out of the wallet")
+    def wallet(self, payout: Payout) -> str | None:
+        return ids.encode("wallet", payout.wallet_id) if payout.wallet_id else None
+
+    @admin.display(description="To the bank account")
+    def bank_account(self, payout: Payout) -> str:
+        return ids.encode("ba", payout.bank_account_id)
+
+
+def _in_currency(field: str, words: str) -> Any:
+    """As `_amount`, for rows that know their currency and nothing of `Money`."""
+
+    @admin.display(description=words, ordering=field)
+    def column(row: BalanceTransaction | Release | Reserve | PayoutItem) -> str:
+        currency = row.balance_transaction.currency if isinstance(row, PayoutItem) else row.currency
+        return shown(Money(getattr(row, field), currency))
+
+    column.__name__ = f"shown_{field}"
+    return column
+
+
+AMOUNT, GROSS = _in_currency("amount", "Amount"), _in_currency("gross", "Gross")
+LINE_FEE, NET = _in_currency("fee", "Fee"), _in_currency("net", "Net")
+PAID_OUT = _in_currency("paid_out", "Paid out")
+
+
+@admin.register(PayoutItem)
+class PayoutItemAdmin(ReadOnlyAdmin):
+    """What payouts are made of: search for a payout to see its items."""
+
+    list_display = ("payout_id", AMOUNT, "balance_transaction")
+    list_select_related = ("balance_transaction",)
+    id_fields = ("payout_id", "balance_transaction_id", "book_id")
+    fields = ("payout", "balance_transaction", AMOUNT)
+    readonly_fields = (AMOUNT,)
+
+
+@admin.register(BalanceTransaction)
+class BalanceTransactionAdmin(ReadOnlyAdmin):
+    """Merchants' balances, line by line: pending until `payable_at`, then payable."""
+
+    list_display = ("kind", GROSS, LINE_FEE, NET, PAID_OUT, "available_on", "payable_at", "book_id")
+    list_filter = ("kind", "currency", "available_on")
+    id_fields = ("id", "book_id", "source_id", "payment_id", "release_id")
+    exclude = ("gross", "fee", "net", "paid_out")
+    readonly_fields = (GROSS, LINE_FEE, NET, PAID_OUT)
+
+
+@admin.register(Release)
+class ReleaseAdmin(ReadOnlyAdmin):
+    """What became payable, day by day."""
+
+    list_display = ("available_on", AMOUNT, "lines", "book_id", "created_at")
+    list_filter = ("currency", "available_on")
+    exclude = ("amount",)
+    readonly_fields = (AMOUNT,)
+
+
+@admin.register(Reserve)
+class ReserveAdmin(ReadOnlyAdmin):
+    """What is kept back of releases, and until when."""
+
+    list_display = ("free_on", AMOUNT, "freed_at", "book_id", "created_at")
+    list_filter = ("currency", "free_on")
+    id_fields = ("id", "book_id", "release_id")
+    exclude = ("amount",)
+    readonly_fields = (AMOUNT,)

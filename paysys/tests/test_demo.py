@@ -12,13 +12,13 @@ from apps.core.ids import decode
 from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
-from apps.merchants.models import ApiKey, FeePlan, Merchant
+from apps.merchants.models import ApiKey, BankAccount, FeePlan, Merchant
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
 from apps.wallets.models import Customer, PaymentMethod, Wallet
 from paysys import demo
 
-ALL = (Merchant, ApiKey, FeePlan, User, Customer, PaymentMethod, Wallet)
+ALL = (Merchant, ApiKey, BankAccount, FeePlan, User, Customer, PaymentMethod, Wallet)
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -54,6 +54,20 @@ class TestDemo:
         for one in demo.MERCHANTS:
             opened = wallets.list_wallets(book_id=one.id, currency=one.currency)
             assert opened.count() == len(demo.CUSTOMERS)
+
+    def test_every_owner_can_be_paid_at_once(self, seeded):
+        for one in demo.MERCHANTS:
+            for currency in one.fixed:
+                found = merchants.find_default_bank_account(
+                    book_id=one.id, customer_id=None, currency=currency, now=NOW
+                )
+                assert found.usable_from <= NOW
+            assert merchants.payout_terms(one.id).delay_days == 0
+            for customer in wallets.list_customers(book_id=one.id):
+                found = merchants.find_default_bank_account(
+                    book_id=one.id, customer_id=customer.id, currency=one.currency, now=NOW
+                )
+                assert found.usable_from <= NOW
 
     def test_customers_of_before_there_were_wallets_get_one(self, seeded):
         with connection.cursor() as cursor:

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
+from apps.core import ids
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
 from apps.payments.models.balance import BalanceTransaction
@@ -114,6 +115,9 @@ class PayoutItem(models.Model):
             ),
             models.CheckConstraint(condition=~Q(amount=0), name="payments_payout_item_not_zero"),
         ]
+
+    def __str__(self) -> str:
+        return ids.encode("poi", self.id)
 
 
 class Transfer(Remembering):
