@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import pytest
 from django.db import connection
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from apps.payments.tests.killing import Axe, Killed
 from apps.payments.tests.test_withdrawals import owner_of, withdraw
 from apps.payments.tests.tills import agree, bank, pay_out, standing
 from apps.sagas import services as engine
+from paysys.testing.crowd import ROUNDS
 from paysys.testing.simulator import Simulator
 from paysys.testing.tables import empty
 
@@ -247,12 +249,13 @@ class Tills(RuleBasedStateMachine):
             assert len(truth.kinds_of(payout.id)) == payout.version
 
 
+@pytest.mark.repeated
 def test_anything_in_any_order_ends_where_the_banks_say(simulator: Simulator) -> None:
     Tills.simulator = simulator
     run_state_machine_as_test(
         Tills,
         settings=settings(
-            max_examples=12,
+            max_examples=ROUNDS,
             stateful_step_count=14,
             deadline=None,
             suppress_health_check=list(HealthCheck),
