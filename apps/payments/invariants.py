@@ -220,4 +220,27 @@ INVARIANTS = (
         "OR e.entry_type = -1 AND a.code = 'wallet:' || t.to_wallet_id || ':available')) < 2",
         says="a transfer has left one wallet and arrived at the other",
     ),
+    Invariant(
+        name="payments: a conversion is what its quote promised",
+        sql="SELECT coalesce(p.id, q.payment_id) FROM payments_payment p FULL JOIN "
+        "(SELECT * FROM payments_quote WHERE payment_id IS NOT NULL) q "
+        "ON q.book_id = p.book_id AND q.id = p.quote_id AND q.payment_id = p.id "
+        "WHERE (q.id IS NULL AND p.quote_id IS NOT NULL) OR (q.id IS NOT NULL AND "
+        "(p.amount, p.currency, p.credit_currency, p.rate, p.rate_mid) IS DISTINCT FROM "
+        "(q.amount, q.from_currency, q.to_currency, q.rate, q.rate_mid))",
+        says="a quote is used by one payment, which has its amount and its rates",
+    ),
+    Invariant(
+        name="payments: platform:fx_revenue = spreads of credited payments",
+        sql="SELECT book_id, currency, l.amount, p.amount FROM "
+        "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
+        "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
+        "WHERE a.code = 'platform:fx_revenue' GROUP BY 1, 2) l FULL JOIN "
+        "(SELECT p.book_id, p.credit_currency AS currency, sum(p.fx_spread) AS amount "
+        "FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
+        "AND s.book_id = p.book_id AND s.saga = 'charge' WHERE p.fx_spread > 0 "
+        "AND 'CREDIT_MERCHANT' = ANY (s.completed_steps) GROUP BY 1, 2) p "
+        "USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(p.amount, 0)",
+        says="a spread is booked once, with the credit of its payment",
+    ),
 )

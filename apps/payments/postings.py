@@ -57,7 +57,7 @@ def credited(payment: Payment, *, occurred_at: datetime) -> None:
     gross, spread = payment.credit(payment.amount_credited), payment.credit(payment.fx_spread)
     lines = [debit(chart.PAYMENT_UNALLOCATED, paid)]
     if payment.is_converted:
-        lines += [credit(chart.PLATFORM_FX, paid), debit(chart.PLATFORM_FX, gross + spread)]
+        lines += [credit(chart.PLATFORM_FX, paid), *_debits((chart.PLATFORM_FX, gross + spread))]
     lines += _credits((_destination(payment), gross), (chart.PLATFORM_FX_REVENUE, spread))
     fee = payment.credit(payment.fee)
     if fee.amount:

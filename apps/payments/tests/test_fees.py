@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from apps.core import clock
+from apps.merchants import services as merchants
 from apps.payments import fees, services
 from apps.payments.models import Payment
 from apps.payments.tests import truth
-from apps.payments.tests.conftest import Merchant
+from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import payment_row
 from apps.payments.tests.test_refunds import refund, usd
 
@@ -146,3 +149,50 @@ class TestTheMoneyOutBudget:
 
         assert payment.refundable == 0
         assert services.RefundTooLarge.status == 409
+
+
+class TestThePlanOfTheCardsCountry:
+    def set_plan(self, merchant: Merchant, country: str, **numbers: Any) -> None:
+        now = clock.now()
+        merchants.set_fee_plan(
+            book_id=merchant.book_id,
+            method="card",
+            currency="USD",
+            country=country,
+            valid_from=now,
+            actor="system",
+            now=now,
+            **numbers,
+        )
+
+    def test_is_taken_over_once_the_card_is_known(self, merchant: Merchant) -> None:
+        self.set_plan(merchant, "DE", basis_points=150)
+        self.set_plan(merchant, "FR", basis_points=450)
+
+        fees_of = [
+            merchant.payment(merchant.captured(10_000, source)).fee
+            for source in ("pm_card_de", "pm_card_fr", "pm_card_visa")
+        ]
+        assert fees_of == [Decimal("1.50"), Decimal("4.50"), Decimal("3.00")]
+        truth.assert_nothing_is_left_over()
+
+    @pytest.mark.parametrize(
+        ("amount", "fee"), [(10_000, "2.00"), (5_000, "1.50"), (1_000, "1.00"), (60, "0.60")]
+    )
+    def test_has_a_minimum_and_a_cap_which_never_exceed_the_gross(
+        self, merchant: Merchant, amount: int, fee: str
+    ) -> None:
+        self.set_plan(merchant, "US", basis_points=300, minimum=usd("1.00"), cap=usd("2.00"))
+
+        assert merchant.payment(merchant.captured(amount)).fee == Decimal(fee)
+        truth.assert_nothing_is_left_over()
+
+    def test_that_begins_later_does_not_reach_a_payment_made_before(
+        self, merchant: Merchant
+    ) -> None:
+        payment_id = str(merchant.pay(capture_method="manual").json()["id"])
+        self.set_plan(merchant, "US", basis_points=1_000)
+        merchant.post(f"/v1/payments/{payment_id}/capture")
+        finish_runs()
+
+        assert merchant.payment(payment_id).fee == Decimal("3.00")

@@ -83,6 +83,14 @@ BROKEN_BY = {
         "INSERT INTO payments_transfer SELECT id, book_id, id, book_id, currency, 1, '', '{}',"
         " 'system', created_at FROM payments_payment"
     ],
+    "payments: a conversion is what its quote promised": [
+        _DROP + "payments_payment_conversion",
+        "UPDATE payments_payment SET quote_id = id",
+    ],
+    "payments: platform:fx_revenue = spreads of credited payments": [
+        _DROP + "payments_payment_conversion",
+        "UPDATE payments_payment SET fx_spread = 1",
+    ],
     "payments: an open payment has an open run": [
         _DROP + "payments_payment_captured_iff_status",
         "UPDATE payments_payment SET status = 'AUTHORIZED'",
