@@ -243,11 +243,14 @@ class TestRefusals:
 
     def test_quote_of_another_merchant(self, merchant: Merchant, other_merchant: Merchant) -> None:
         answer = pay(merchant, quote=quote(other_merchant))
-        assert answer.status_code == 404
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
+        assert Payment.objects.count() == 0
+        assert Quote.objects.get().payment_id is None
 
     def test_wallet_in_another_currency_than_the_quotes(self, merchant: Merchant) -> None:
         answer = pay(merchant, destination=wallet(merchant, currency="EUR"))
-        assert 400 <= answer.status_code < 500
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "currency_mismatch")
         assert Payment.objects.count() == 0
         assert Quote.objects.get().payment_id is None
 
