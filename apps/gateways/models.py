@@ -62,6 +62,12 @@ class ProviderCall(models.Model):
                 condition=Q(outcome__in=OPEN),
                 name="gateways_provider_call_one_open",
             ),
+            # One object at one provider: what exists there, or may.
+            models.UniqueConstraint(
+                fields=["book_id", "payment_id"],
+                condition=Q(call="create", outcome__in=(*OPEN, Outcome.SUCCEEDED.value)),
+                name="gateways_provider_call_one_object",
+            ),
             models.CheckConstraint(
                 condition=Q(outcome__in=[outcome.value for outcome in Outcome]),
                 name="gateways_provider_call_outcome",

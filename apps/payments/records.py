@@ -46,8 +46,8 @@ STALE_PAYOUT = "payments: the payout has changed since it was read"
 _FIXED = {"id", "book_id", "version", "created_by", "created_at"}
 _FIXED_OF_PAYMENT = _FIXED | {
     *("currency", "amount", "capture_method", "method", "source", "payment_method_id"),
-    *("destination", "reference", "description", "return_url", "metadata", "provider"),
-    *("provider_token", "route", "destination_wallet_id", "wallet_id", "wallet_amount", "hold_id"),
+    *("destination", "reference", "description", "return_url", "metadata"),
+    *("destination_wallet_id", "wallet_id", "wallet_amount", "hold_id"),
     *("credit_currency", "quote_id", "rate_mid", "rate"),
 }
 _FIXED_OF_PAYOUT = _FIXED | {
@@ -141,14 +141,14 @@ def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
     _tell_payment(payment, event="payment.created", actor=actor, now=now, **route)
 
 
-def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:
-    """Write what changed about a payment, under its version.
+def save_payment(payment: Payment, *, event: str, actor: Actor, now: datetime, **more: str) -> None:
+    """Write what changed about a payment, under its version; `more` is for the trail alone.
 
     :raises db.GuardFailed: (when sent) the payment has changed since it was read.
     """
     payment.updated_at = now
     _PAYMENT.write_changes(payment, stale=STALE)
-    _tell_payment(payment, event=event, actor=actor, now=now)
+    _tell_payment(payment, event=event, actor=actor, now=now, **more)
 
 
 def save_headline(payment: Payment, *, event: str, actor: Actor, now: datetime) -> None:

@@ -167,6 +167,11 @@ Effect = Callable[[Context], None]
 Decision = Ready | Wait | Skip
 
 
+def no_other_way(_context: Context) -> bool:
+    """What a step has to say of a call that never left, if nothing else: try it again later."""
+    return False
+
+
 @dataclass(frozen=True)
 class Local:
     """A step inside the database: its effects commit together with the run's position.
@@ -189,12 +194,16 @@ class Remote:
     `prepare` decides what to do next from the subject and from what the calls told so far
     (`context.results`): it is asked before the first call and after every one, in the commit that
     records the previous answer. `then` commits together with the position once it says `Skip`.
+
+    `otherwise` is asked, in the commit that records it, when a call provably never left this
+    machine: whether the step goes on another way, instead of trying again later.
     """
 
     prepare: Callable[[Context], Decision]
     calls: tuple[Call, ...]
     then: Effect
     undo: Effect | Remote
+    otherwise: Callable[[Context], bool] = no_other_way
 
     @cached_property
     def name(self) -> str:

@@ -158,8 +158,9 @@ class Turn:
         self.intent = None
         self.answered = intent.call
         if observation.outcome is Outcome.ABSENT:
-            self.run.look_ups += observation.unsent
-            return not observation.unsent
+            goes_on = not observation.unsent or self._remote().otherwise(self._context(now))
+            self.run.look_ups += not goes_on
+            return goes_on
         self.run.look_ups = 0
         store.keep_result(self.run, self._results_key(), intent.call, observation)
         if observation.outcome is Outcome.FAILED and self.run.status != Status.COMPENSATING:
@@ -309,10 +310,14 @@ class Turn:
             store.save(self.run, now=clock.now(), hold_seconds=self._hold_seconds())
 
     def _call(self, intent: Intent) -> Call:
+        return self._remote().call(intent.call)
+
+    def _remote(self) -> Remote:
+        """The step whose calls are being made, or its undo."""
         step = self._step()
         remote = step.undo if self.run.status == Status.COMPENSATING else step
         assert isinstance(remote, Remote)
-        return remote.call(intent.call)
+        return remote
 
     # --- when it goes wrong ---------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from apps.core.types import Invariant
 from apps.gateways.models import OPEN, InboundEvent, ProviderCall, ProviderObject
-from apps.gateways.types import KEPT
+from apps.gateways.types import KEPT, NEVER_SENT, Operation
+from apps.sagas.definition import Outcome
 
 LIST_LIMIT: Final = 500
 
@@ -45,13 +46,24 @@ def list_calls(*, book_id: UUID, subject_ids: Sequence[UUID]) -> list[ProviderCa
     """The calls made for these payments and refunds, oldest first."""
     of_subjects = Q()
     for subject_id in subject_ids[:LIST_LIMIT]:
-        # An op_key starts with its subject; the semicolon follows the colon.
-        of_subjects |= Q(op_key__gte=f"{subject_id}:", op_key__lt=f"{subject_id};")
+        of_subjects |= _of_subject(subject_id)
     if not of_subjects:
         return []
     return list(
         ProviderCall.objects.filter(of_subjects, book_id=book_id).order_by("id")[:LIST_LIMIT]
     )
+
+
+def is_nowhere(*, book_id: UUID, payment_id: UUID) -> bool:
+    """Whether no provider can have an object of this payment, but for a call that is open now.
+
+    True only if every request to create one provably never left. That a look-up found nothing is
+    no proof: an object whose name we were never told cannot be looked up.
+    """
+    created = ProviderCall.objects.filter(
+        _of_subject(payment_id), book_id=book_id, call=Operation.CREATE
+    ).exclude(outcome__in=OPEN)
+    return not created.exclude(outcome=Outcome.ABSENT, code=NEVER_SENT).exists()
 
 
 def find_owner(*, provider: str, reference: str) -> Owner | None:
@@ -97,6 +109,11 @@ def list_not_acted_on(
     return list(found.order_by("received_at", "id")[:limit])
 
 
+def _of_subject(subject_id: UUID) -> Q:
+    """The calls of a subject: its op_keys start with it; the semicolon follows the colon."""
+    return Q(op_key__gte=f"{subject_id}:", op_key__lt=f"{subject_id};")
+
+
 # Thirteen to nineteen digits in a row that start as cards do and satisfy Luhn. The check at the
 # door is `core.cards`; this one proves that it was not walked around.
 _CARDS = """
@@ -113,6 +130,13 @@ WHERE length(m[1]) IN (13, 15, 16, 19) AND 0 = (
 """
 
 INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        "gateways.one_provider_per_payment",
+        "SELECT book_id, payment_id FROM gateways_provider_call WHERE call = 'create' "
+        "AND NOT (outcome = 'ABSENT' AND code = 'not_sent') "
+        "GROUP BY 1, 2 HAVING count(DISTINCT provider) > 1",
+        "A payment goes to a second provider only if the first was provably never reached.",
+    ),
     Invariant(
         "gateways.one_open_call",
         "SELECT book_id, payment_id, count(*) FROM gateways_provider_call "

@@ -49,6 +49,7 @@ def promise(
     run_id: UUID | None = None,
     generation: int = 1,
     book_id: UUID = BOOK,
+    call: str = "create",
 ) -> Intent:
     payment_id = payment_id or ids.new_id()
     subject_id = subject_id or payment_id
@@ -66,8 +67,8 @@ def promise(
             subject_id=subject_id,
             run_id=run_id or ids.new_id(),
             step="AUTHORIZE",
-            call="create",
-            op_key=f"{subject_id}:AUTHORIZE.create:{generation}",
+            call=call,
+            op_key=f"{subject_id}:AUTHORIZE.{call}:{generation}",
             request=freeze(request),
             now=NOW,
         )
@@ -182,7 +183,7 @@ class TestOneOpenCall:
         observe(intent, Observation(outcome))
 
         assert selectors.find_open_call(book_id=BOOK, payment_id=intent.subject_id) is None
-        promise(payment_id=intent.subject_id, subject_id=ids.new_id())
+        promise(payment_id=intent.subject_id, subject_id=ids.new_id(), call="refund")
 
     def test_other_payments_are_not_in_the_way(self):
         promise()
@@ -381,7 +382,7 @@ class TestLists:
         payment_id, refund_id = ids.new_id(), ids.new_id()
         first = promise(payment_id=payment_id)
         observe(first, succeeded())
-        second = promise(payment_id=payment_id, subject_id=refund_id)
+        second = promise(payment_id=payment_id, subject_id=refund_id, call="refund")
         promise()
 
         found = selectors.list_calls(book_id=BOOK, subject_ids=[payment_id, refund_id])

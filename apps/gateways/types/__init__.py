@@ -33,7 +33,7 @@ from apps.gateways.types.disputes import (
     ProviderDispute,
     SubmitEvidenceRequest,
 )
-from apps.gateways.types.endings import Declined, OutcomeUnknown
+from apps.gateways.types.endings import NEVER_SENT, Declined, OutcomeUnknown
 from apps.gateways.types.news import (
     KEPT,
     BadEvent,
@@ -59,6 +59,7 @@ __all__ = [
     "ANY",
     "EVIDENCE",
     "KEPT",
+    "NEVER_SENT",
     "WHOLE",
     "AcceptDisputeRequest",
     "AddBankRequest",

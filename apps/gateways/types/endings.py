@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apps.gateways.types.declines import decline
 
 if TYPE_CHECKING:
     from apps.gateways.types import ProviderPayment
+
+
+# The reason of a request that ended before its first byte was written.
+NEVER_SENT: Final = "not_sent"
 
 
 class Declined(Exception):

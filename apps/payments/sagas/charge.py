@@ -12,7 +12,7 @@ from apps.gateways import services as gateways
 from apps.idempotency import services as idempotency
 from apps.payments import balance, postings, records, selectors
 from apps.payments.models import Payment
-from apps.payments.sagas import authorization, capturing, refund
+from apps.payments.sagas import authorization, capturing, refund, rerouting
 from apps.payments.sagas.refusals import (
     AuthorizationExpired,
     AuthorizationLost,
@@ -147,6 +147,7 @@ CHARGE = Saga(
             authorization.authorize,
             calls=(gateways.CREATE, gateways.CONFIRM, gateways.INSPECT),
             then=authorization.authorized,
+            otherwise=rerouting.reroute,
             undo=Remote(
                 authorization.void,
                 calls=(gateways.VOID, gateways.INSPECT, gateways.REFUND, gateways.INSPECT_REFUND),

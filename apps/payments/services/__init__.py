@@ -34,7 +34,7 @@ from apps.payments.services.payouts import (
     pay_out_daily,
 )
 from apps.payments.services.releases import release
-from apps.payments.services.tenders import MethodDetached, NotSupportedByMethod
+from apps.payments.services.tenders import MethodDetached, NotSupportedByMethod, usable_tokens
 from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
@@ -73,4 +73,5 @@ __all__ = [
     "settle",
     "sweep_events",
     "transfer",
+    "usable_tokens",
 ]

@@ -34,8 +34,9 @@ class Axe:
     def __enter__(self) -> Axe:
         self._stack = ExitStack()
         self._stack.enter_context(connection.execute_wrapper(self._execute))
-        watched = _Watched(providers.get("stripe"), self.pass_by)
-        self._stack.enter_context(providers.using("stripe", watched))  # type: ignore[arg-type]
+        for name in ("stripe", "paypal"):
+            watched = _Watched(providers.get(name), self.pass_by)
+            self._stack.enter_context(providers.using(name, watched))  # type: ignore[arg-type]
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -15,7 +15,7 @@ from paypalrestsdk.exceptions import ConnectionError as PayPalError
 
 from apps.gateways.providers.connections import Interrupted, NotSent
 from apps.gateways.providers.paypal.transport import NoToken
-from apps.gateways.types import Declined, OutcomeUnknown
+from apps.gateways.types import NEVER_SENT, Declined, OutcomeUnknown
 
 # The issues of PayPal's error details (developer.paypal.com/api/rest/reference/orders/v2/errors,
 # …/payments/v2/errors) by our codes.
@@ -112,7 +112,7 @@ def translated(error: Exception) -> Declined | OutcomeUnknown:
     if isinstance(error, NoToken):
         return _tokenless(error.cause)
     if isinstance(error, NotSent):
-        return OutcomeUnknown("not_sent", str(error), unsent=True)
+        return OutcomeUnknown(NEVER_SENT, str(error), unsent=True)
     if isinstance(error, Interrupted):
         return OutcomeUnknown("timeout" if error.timed_out else "connection_lost", str(error))
     assert isinstance(error, PayPalError)
@@ -148,7 +148,7 @@ def _tokenless(cause: Exception) -> OutcomeUnknown:
     body = _body(cause)
     if isinstance(cause, PayPalError) and cause.response.status_code in (400, 401, 403) and body:
         return OutcomeUnknown("not_authenticated", _says(body), unsent=True, alert=True)
-    return OutcomeUnknown("not_sent", f"no token: {type(cause).__name__}", unsent=True)
+    return OutcomeUnknown(NEVER_SENT, f"no token: {type(cause).__name__}", unsent=True)
 
 
 def _body(error: Exception) -> Mapping[str, Any]:

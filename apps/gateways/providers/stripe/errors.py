@@ -12,7 +12,7 @@ from typing import Any, Final
 import stripe
 
 from apps.gateways.providers.stripe.transport import Interrupted, NotSent
-from apps.gateways.types import Declined, OutcomeUnknown
+from apps.gateways.types import NEVER_SENT, Declined, OutcomeUnknown
 from apps.gateways.types.declines import DECLINES
 
 # Stripe's decline codes and error codes (docs.stripe.com/declines/codes, /error-codes) by ours.
@@ -114,7 +114,7 @@ def unified_code(error: Mapping[str, Any]) -> str:
 def translated(error: stripe.StripeError) -> Declined | OutcomeUnknown:
     """What an exception of the SDK means for the operation that was sent."""
     if isinstance(error, NotSent):
-        return OutcomeUnknown("not_sent", str(error), unsent=True)
+        return OutcomeUnknown(NEVER_SENT, str(error), unsent=True)
     if isinstance(error, Interrupted):
         return OutcomeUnknown("timeout" if error.timed_out else "connection_lost", str(error))
     status, body = error.http_status or 0, _body(error)
