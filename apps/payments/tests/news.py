@@ -13,16 +13,18 @@ from django.test import Client
 from apps.core import clock, queue
 from apps.gateways.models import InboundEvent
 from apps.payments import tasks
+from paysys.testing.paypal import SignedTransmission
 from paysys.testing.simulator import SignedEvent, Simulator
 
 
-def post(event: SignedEvent) -> Any:
-    """One event through the door."""
+def post(event: SignedEvent | SignedTransmission) -> Any:
+    """One event through the door of its provider."""
+    provider = "stripe" if isinstance(event, SignedEvent) else "paypal"
     return Client().post(
-        "/webhooks/stripe",
+        f"/webhooks/{provider}",
         event.body,
         content_type="application/json",
-        headers={"Stripe-Signature": event.signature},
+        headers=event.headers,
     )
 
 
@@ -50,7 +52,7 @@ def tell(simulator: Simulator, *kinds: str, object_id: str = "") -> list[str]:
     return [event["type"] for event in found]
 
 
-def apply_event_of(event: SignedEvent) -> None:
+def apply_event_of(event: SignedEvent | SignedTransmission) -> None:
     """Post it, and let the worker for whom it rang apply it."""
     with queue.recorded() as bells:
         answer = post(event)

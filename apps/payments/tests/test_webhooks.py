@@ -9,20 +9,14 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from apps.core import clock, queue
 from apps.gateways.models import InboundEvent
 from apps.payments import services, tasks
 from apps.payments.tests import news, truth
-from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
+from apps.payments.tests.conftest import Merchant, finish_runs
 from paysys.testing.simulator import SignedEvent, Simulator
-from paysys.testing.tables import empty
-
-ACTION = "pm_card_threeDSecure2Required"
 
 
 def first_event(simulator: Simulator, merchant: Merchant) -> SignedEvent:
@@ -209,50 +203,6 @@ class TestAnEventOfAnObjectThatNobodyKnowsYet:
             tasks.sweep_events()
 
         assert news.notes() == {"payment_intent.created": "kept: unknown object"}
-
-
-class TestEventsInAnyOrder:
-    @settings(
-        max_examples=12,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-    @given(data=st.data())
-    def test_end_in_the_one_state_that_is_true(
-        self, simulator: Simulator, data: st.DataObject
-    ) -> None:
-        """3-D Secure, a capture and a refund that fails at the bank later: told in any order,
-        several times or not at all, with the worker coming by in between or not."""
-        simulator.reset()
-        empty(connection)  # what an earlier example left must not be taken for this one's
-        merchant = make_merchant()
-        payment_id = merchant.pay(source=ACTION).json()["id"]
-        [intent] = simulator.effects(payment_id)["intents"]
-        simulator.pass_3ds(intent)
-        self.tell_shuffled(simulator, data)
-        truth.make_due(merchant.payment(payment_id))
-        finish_runs()
-        assert merchant.payment(payment_id).status == "CAPTURED"
-        answer = merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 4_000})
-        assert answer.json()["status"] == "SUCCEEDED"
-        simulator.fail_refund(simulator.effects(payment_id)["refund_ids"][0])
-
-        self.tell_shuffled(simulator, data)
-        news.tell(simulator, "refund.failed")
-        finish_runs()
-
-        payment = truth.assert_told_once(merchant, simulator, payment_id)
-        assert (payment.status, payment.amount_refunded) == ("CAPTURED", 0)
-        assert merchant.refund(answer.json()["id"]).status == "FAILED"
-        assert not InboundEvent.objects.filter(processed_at=None).exists()
-
-    def tell_shuffled(self, simulator: Simulator, data: st.DataObject) -> None:
-        events = [event["id"] for event in simulator.events()]
-        told = data.draw(st.lists(st.sampled_from(events), max_size=2 * len(events)))
-        for event_id in told:
-            news.apply_event_of(simulator.deliver(event_id))
-            if data.draw(st.booleans()):
-                finish_runs()
 
 
 class TestWhatIsStored:
