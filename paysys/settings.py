@@ -158,6 +158,8 @@ PAYSYS_FX_MAX_AGE_DAYS = env.int("PAYSYS_FX_MAX_AGE_DAYS", 7 if PAYSYS_MODE == "
 # --- payouts
 # Of merchants with whom nothing else is agreed: days from a capture until it is payable.
 PAYSYS_PAYOUT_DELAY_DAYS = env.int("PAYSYS_PAYOUT_DELAY_DAYS", 2)
+# How often what is due is made payable: what is pending is gone through each time.
+PAYSYS_RELEASE_SECONDS = env.int("PAYSYS_RELEASE_SECONDS", 3600)
 # Every bank account of an owner but the first is paid to only this long after it was added.
 PAYSYS_BANK_ACCOUNT_HOURS = env.float("PAYSYS_BANK_ACCOUNT_HOURS", 24.0)
 

@@ -53,6 +53,7 @@ class Plan:
             "PAYSYS_PUBLIC_URL": self.web_url,
             # The demo's webhooks may go to a sink on this machine.
             "PAYSYS_WEBHOOK_LOOPBACK": "1",
+            "PAYSYS_RELEASE_SECONDS": "20",  # so that what was just paid can be paid out
             # Without a key of Stripe's, Stripe is the simulator; so is PayPal without a client.
             "STRIPE_API_KEY": stripe_key,
             "STRIPE_API_BASE": os.environ.get("STRIPE_API_BASE")
