@@ -155,6 +155,20 @@ PAYSYS_FX_SPREAD_BASIS_POINTS = env.int("PAYSYS_FX_SPREAD_BASIS_POINTS", 100)
 # a week, so live rates are to be set (`manage.py set_rate`); in test mode no money is converted.
 PAYSYS_FX_MAX_AGE_DAYS = env.int("PAYSYS_FX_MAX_AGE_DAYS", 7 if PAYSYS_MODE == "live" else 3650)
 
+# --- bank transfers
+# Where customers pay to, by currency: what they are told. In live mode there is none but yours.
+PAYSYS_BANK_ACCOUNTS = env.json(
+    "PAYSYS_BANK_ACCOUNTS",
+    default={}
+    if PAYSYS_MODE == "live"
+    else {
+        "EUR": {"holder": "Paysys", "iban": "DE89370400440532013000", "bic": "COBADEFFXXX"},
+        "USD": {"holder": "Paysys", "routing_number": "110000000", "account_number": "0009999991"},
+    },
+)
+# A transfer takes a day or two, and its statement another; after so many days the payment fails.
+PAYSYS_BANK_TRANSFER_DAYS = env.float("PAYSYS_BANK_TRANSFER_DAYS", 7.0)
+
 # --- payouts
 # Of merchants with whom nothing else is agreed: days from a capture until it is payable.
 PAYSYS_PAYOUT_DELAY_DAYS = env.int("PAYSYS_PAYOUT_DELAY_DAYS", 2)

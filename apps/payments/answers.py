@@ -53,7 +53,9 @@ class PayoutRefused(CardError):
 def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> dict[str, Any]:
     """A payment as the API answers it: as it stands, and how sure we are of that."""
     outcome, next_check_at = "known", None
-    if payment.status not in _REFUSED:
+    if payment.is_awaited:
+        outcome = "pending"
+    elif payment.status not in _REFUSED:
         outcome, next_check_at = selectors.outcome_of(payment)
     body = public.render_payment(payment)
     body["outcome"] = outcome
@@ -94,8 +96,9 @@ def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
 
 
 def known(payment: Payment) -> dict[str, Any]:
-    """The body of a payment whose run has just reached its answer point: nothing is under way."""
-    return {**public.render_payment(payment), "outcome": "known", "next_check_at": None}
+    """The body of a payment whose run has just reached its answer point: no call is under way."""
+    outcome = "pending" if payment.is_awaited else "known"
+    return {**public.render_payment(payment), "outcome": outcome, "next_check_at": None}
 
 
 def capture_answer(payment: Payment) -> Answer:

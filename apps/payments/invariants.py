@@ -140,7 +140,7 @@ INVARIANTS = (
     Invariant(
         name="payments: a settled payment has its line",
         sql="SELECT p.id FROM payments_payment p WHERE p.settled_at IS NOT NULL "
-        "AND p.amount_captured > p.wallet_captured AND NOT EXISTS (SELECT 1 "
+        "AND p.provider <> '' AND p.amount_captured > p.wallet_captured AND NOT EXISTS (SELECT 1 "
         "FROM payments_settlement_line l WHERE l.book_id = p.book_id "
         "AND l.payment_id = p.id AND l.kind = 'charge')",
         says="settled means that the provider's statement says so, where one has paid",

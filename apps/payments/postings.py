@@ -14,7 +14,15 @@ from apps.core.money import Money
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
-from apps.payments.models import Payment, Payout, Refund, Release, Reserve, Transfer
+from apps.payments.models import (
+    Payment,
+    Payout,
+    Refund,
+    Release,
+    Reserve,
+    SuspenseCase,
+    Transfer,
+)
 
 
 def capture_reference(payment: Payment) -> str:
@@ -23,6 +31,10 @@ def capture_reference(payment: Payment) -> str:
 
 def wallet_capture_reference(payment: Payment) -> str:
     return f"capture:wallet:{payment.id}"
+
+
+def suspense_reference(case: SuspenseCase) -> str:
+    return f"suspense:{case.id}"
 
 
 def credit_reference(payment: Payment) -> str:
@@ -46,6 +58,33 @@ def card_captured(payment: Payment, *, occurred_at: datetime) -> None:
         ],
         occurred_at,
     )
+
+
+def transfer_received(payment: Payment, *, occurred_at: datetime) -> None:
+    """The customer's money is in our bank account; nobody here owns it yet."""
+    gross = payment.money(payment.amount_captured)
+    lines = [debit(chart.PLATFORM_BANK, gross), credit(chart.PAYMENT_UNALLOCATED, gross)]
+    _post(payment.book_id, capture_reference(payment), "capture", lines, occurred_at)
+
+
+def receipt_set_aside(case: SuspenseCase, *, occurred_at: datetime) -> None:
+    """Money came that is not understood; its case says why."""
+    amount = case.money
+    lines = [debit(chart.PLATFORM_BANK, amount), credit(chart.PLATFORM_SUSPENSE, amount)]
+    _post(case.book_id, suspense_reference(case), "suspense", lines, occurred_at)
+
+
+def suspense_explained(case: SuspenseCase, *, occurred_at: datetime) -> None:
+    """It is some payment's: not suspense any more, in this book; the payment's own books it."""
+    _reverse(case.book_id, suspense_reference(case), occurred_at)
+
+
+def suspense_returned(case: SuspenseCase, *, occurred_at: datetime) -> None:
+    """It has gone back to whom it came from."""
+    amount = case.money
+    lines = [debit(chart.PLATFORM_SUSPENSE, amount), credit(chart.PLATFORM_BANK, amount)]
+    reference = f"suspense:return:{case.id}"
+    _post(case.book_id, reference, "suspense_return", lines, occurred_at)
 
 
 def credited(payment: Payment, *, occurred_at: datetime) -> None:

@@ -74,6 +74,7 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "next_action": payment.next_action,
         "failure": failure,
         "capture_before": time(payment.capture_before),
+        "expected_by": time(payment.expected_by),
         "void_requested_at": time(payment.void_requested_at),
         "authorized_at": time(payment.authorized_at),
         "captured_at": time(payment.captured_at),

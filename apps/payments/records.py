@@ -116,7 +116,7 @@ _FRESH_PAYMENT = {
     **dict.fromkeys(("failure_code", "failure_message"), "''"),
     **dict.fromkeys(("card", "next_action", "action_expires_at", "authorized_at"), "NULL"),
     **dict.fromkeys(("capture_before", "captured_at", "settled_at"), "NULL"),
-    "void_requested_at": "NULL",
+    **dict.fromkeys(("void_requested_at", "expected_by"), "NULL"),
     **dict.fromkeys(("amount_authorized", "amount_captured", "refund_reserved"), "0"),
     **dict.fromkeys(("amount_refunded", "amount_disputed", "amount_charged_back"), "0"),
     **dict.fromkeys(("amount_excess", "fee", "fee_returnable", "fee_returned"), "0"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from apps.core import ids
 from apps.core.errors import NotFound
@@ -14,7 +14,16 @@ from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
 from apps.payments import invariants, payout_invariants
-from apps.payments.models import Payment, Payout, Refund, SettlementLine, Transfer
+from apps.payments.models import (
+    BankReceipt,
+    Payment,
+    Payout,
+    ReceiptPosting,
+    Refund,
+    SettlementLine,
+    Transfer,
+    VirtualReference,
+)
 from apps.payments.types import RefundStatus
 from apps.sagas import selectors as sagas
 
@@ -174,6 +183,18 @@ def postings_of(payment: Payment) -> list[BookedTransaction]:
         for reference in references
     ]
     return sorted((t for t in found if t is not None), key=lambda t: t.created_at)
+
+
+def find_virtual_reference(reference: str) -> VirtualReference | None:
+    """Whose payment a customer's bank transfer is about."""
+    return VirtualReference.objects.filter(reference=reference).first()
+
+
+def list_undecided_receipts(*, limit: int) -> list[UUID]:
+    """Money that came and is not booked yet, the earliest first."""
+    booked = ReceiptPosting.objects.filter(receipt_id=OuterRef("id"))
+    waiting = BankReceipt.objects.filter(~Exists(booked)).order_by("id")
+    return list(waiting.values_list("id", flat=True)[:limit])
 
 
 def outcome_of(payment: Payment) -> tuple[str, datetime | None]:

@@ -113,8 +113,16 @@ class FailureShape(serializers.Serializer[Any]):
 
 
 class NextActionShape(serializers.Serializer[Any]):
-    type = serializers.ChoiceField(choices=["redirect_to_url"])
-    url = serializers.URLField()
+    """Where the customer goes, or what they pay to: by its `type`."""
+
+    type = serializers.ChoiceField(choices=["redirect_to_url", "bank_transfer"])
+    url = serializers.URLField(required=False)
+    reference = serializers.CharField(
+        required=False, help_text="RF…: the ISO 11649 creditor reference that finds the payment."
+    )
+    account = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="The account to pay to."
+    )
 
 
 class CardShape(serializers.Serializer[Any]):
@@ -127,9 +135,9 @@ class CardShape(serializers.Serializer[Any]):
 
 
 class TenderShape(serializers.Serializer[Any]):
-    """What one of those who pay paid: the wallet pays first, the card or PayPal the rest."""
+    """What one of those who pay paid: the wallet pays first, another method the rest."""
 
-    type = serializers.ChoiceField(choices=["wallet", "card", "paypal"])
+    type = serializers.ChoiceField(choices=["wallet", "card", "paypal", "bank_transfer"])
     source = serializers.CharField()  # type: ignore[assignment]
     amount = serializers.IntegerField()
     captured = serializers.IntegerField()
@@ -154,8 +162,11 @@ class PaymentShape(serializers.Serializer[Any]):
     object = serializers.ChoiceField(choices=["payment"])
     status = serializers.CharField(help_text="See the table of states in docs/api.md.")
     outcome = serializers.ChoiceField(
-        choices=["known", "unknown"],
-        help_text="`unknown` while nobody can say how a call to the provider ended.",
+        choices=["known", "unknown", "pending"],
+        help_text=(
+            "`unknown` while nobody can say how a call to the provider ended; "
+            "`pending` while the customer's money is to come until `expected_by`."
+        ),
     )
     next_check_at = serializers.DateTimeField(allow_null=True)
     amount = serializers.IntegerField()
@@ -182,6 +193,7 @@ class PaymentShape(serializers.Serializer[Any]):
     next_action = NextActionShape(allow_null=True)
     failure = FailureShape(allow_null=True)
     capture_before = serializers.DateTimeField(allow_null=True)
+    expected_by = serializers.DateTimeField(allow_null=True)
     void_requested_at = serializers.DateTimeField(allow_null=True)
     authorized_at = serializers.DateTimeField(allow_null=True)
     captured_at = serializers.DateTimeField(allow_null=True)

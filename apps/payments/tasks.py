@@ -56,6 +56,12 @@ def settle() -> None:
             log.warning("payments.not_settled", provider=provider, reason=error.reason)
 
 
+@shared_task(name="payments.match_receipts")
+def match_receipts() -> None:
+    """Money that came to the bank and that an interrupted import left unbooked."""
+    services.match_undecided(now=clock.now())
+
+
 @shared_task(name="payments.revalue")
 def revalue() -> None:
     """Once a day, ring for every book that has ever converted. A lost bell waits for tomorrow's."""

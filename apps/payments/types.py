@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -30,6 +31,23 @@ class RefundStatus(StrEnum):
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+
+
+class SuspenseReason(StrEnum):
+    """Why money that came to the bank is nobody's yet."""
+
+    UNKNOWN_REFERENCE = "unknown_reference"
+    WRONG_CURRENCY = "wrong_currency"
+    SHORT = "short"
+    OVER = "over"
+    ALREADY_PAID = "already_paid"
+    TOO_LATE = "too_late"
+
+
+class CaseStatus(StrEnum):
+    OPEN = "OPEN"
+    ALLOCATED = "ALLOCATED"
+    RETURNED = "RETURNED"
 
 
 class PayoutKind(StrEnum):
@@ -74,13 +92,17 @@ class CaptureMethod(StrEnum):
     MANUAL = "manual"
 
 
+# The source, and the method, of a payment that the customer pushes from their bank.
+BANK_TRANSFER = "bank_transfer"
+
+
 @dataclass(frozen=True)
 class NewPayment:
     """What a merchant asks for.
 
-    `source` is a saved method's or a wallet's public id, a provider's token, or `paypal`. With
-    `wallet` that wallet is spent first, `wallet_amount` of it or, without one, as much as there is;
-    `source` pays the rest. `quote` credits another currency than is paid.
+    `source` is a saved method's or a wallet's public id, a provider's token, `paypal` or
+    `bank_transfer`. With `wallet` that wallet is spent first, `wallet_amount` of it or, without
+    one, as much as there is; `source` pays the rest. `quote` credits another currency than is paid.
     """
 
     amount: Money
@@ -122,6 +144,20 @@ class WalletTender:
     wallet_id: UUID
     amount: Money
     hold_id: UUID
+
+
+@dataclass(frozen=True)
+class BankLine:
+    """A line of a bank statement: so much came in.
+
+    `reference` is the one of ours that the payer wrote, or empty: whatever else they wrote stays
+    with the bank.
+    """
+
+    bank_reference: str
+    booked_on: date
+    amount: Money
+    reference: str
 
 
 @dataclass(frozen=True)

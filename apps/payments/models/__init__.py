@@ -4,19 +4,29 @@ from apps.payments.models.balance import BalanceTransaction, Release, Reserve, S
 from apps.payments.models.fx import ExchangeRate, Quote
 from apps.payments.models.payment import Payment, headline_of
 from apps.payments.models.payout import Payout, PayoutItem, Transfer
+from apps.payments.models.receipt import (
+    BankReceipt,
+    ReceiptPosting,
+    SuspenseCase,
+    VirtualReference,
+)
 from apps.payments.models.refund import Refund
 
 __all__ = [
     "BalanceTransaction",
+    "BankReceipt",
     "ExchangeRate",
     "Payment",
     "Payout",
     "PayoutItem",
     "Quote",
+    "ReceiptPosting",
     "Refund",
     "Release",
     "Reserve",
     "SettlementLine",
+    "SuspenseCase",
     "Transfer",
+    "VirtualReference",
     "headline_of",
 ]

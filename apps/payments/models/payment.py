@@ -19,7 +19,7 @@ from apps.core.money import Money, shown
 from apps.payments.models.base import ZERO, Remembering, amount_field
 from apps.payments.models.fx import rate_field
 from apps.payments.states import HEADLINES, MOVES
-from apps.payments.types import CaptureMethod, Status
+from apps.payments.types import BANK_TRANSFER, CaptureMethod, Status
 
 
 def _moves(trigger: str) -> Any:
@@ -89,6 +89,7 @@ class Payment(Remembering):
     action_expires_at = models.DateTimeField(null=True)
     authorized_at = models.DateTimeField(null=True)
     capture_before = models.DateTimeField(null=True)
+    expected_by = models.DateTimeField(null=True)  # a bank transfer's money
     captured_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     failure_code = models.CharField(max_length=60, blank=True)
@@ -276,6 +277,16 @@ class Payment(Remembering):
         return not self.card_amount and (
             is_ordered or self.capture_method == CaptureMethod.AUTOMATIC
         )
+
+    @property
+    def is_by_bank_transfer(self) -> bool:
+        """Whether the customer pushes the money from their bank: no provider is asked for it."""
+        return self.method == BANK_TRANSFER
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the customer has the reference, and the money has not come yet."""
+        return self.is_by_bank_transfer and self.status == Status.AUTHORIZED
 
     @property
     def is_converted(self) -> bool:

@@ -23,6 +23,7 @@ from apps.payments import answers, fees, records
 from apps.payments.models import Payment
 from apps.payments.sagas import asking, capturing, refund
 from apps.payments.sagas.refusals import ActionTimedOut, Voided
+from apps.payments.services import bank_transfers
 from apps.payments.types import Status
 from apps.sagas.definition import Context, Decision, Outcome, Skip, Wait
 from apps.wallets import services as wallets
@@ -38,7 +39,7 @@ def authorize(context: Context) -> Decision:
     payment: Payment = context.subject
     if payment.void_requested_at is not None:
         raise Voided
-    if not payment.card_amount:  # the wallet's hold stands
+    if not payment.card_amount or payment.is_by_bank_transfer:  # the wallet's hold stands
         return Skip()
     if "create" not in context.results:
         return _create(context)
@@ -67,7 +68,9 @@ def authorized(context: Context) -> None:
     payment.amount_authorized = payment.amount
     payment.authorized_at = context.now
     payment.capture_before = context.now + AUTHORIZATION_LASTS
-    if payment.card_amount:
+    if payment.is_by_bank_transfer:
+        bank_transfers.issue(payment, now=context.now)
+    elif payment.card_amount:
         _learn(payment, asking.last_told(context))
     records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
     if not payment.is_done_at_once:

@@ -9,10 +9,17 @@ from apps.core.money import from_minor, to_minor
 from apps.core.types import Actor
 from apps.gateways.types import CaptureRequest, PaymentStatus, ProviderPayment
 from apps.ledger import chart
-from apps.payments import balance, fees, postings, records
+from apps.payments import postings, records
 from apps.payments.models import Payment
 from apps.payments.sagas import asking
-from apps.payments.sagas.refusals import AuthorizationExpired, AuthorizationLost, Voided
+from apps.payments.sagas.refusals import (
+    AuthorizationExpired,
+    AuthorizationLost,
+    TransferNotReceived,
+    Voided,
+)
+from apps.payments.services import captures
+from apps.payments.types import Status
 from apps.sagas.definition import Context, Decision, Skip, Wait
 from apps.wallets import services as wallets
 
@@ -27,6 +34,8 @@ def capture(context: Context) -> Decision:
     The wallet pays first. If nothing is left for the card, its authorization is given up.
     """
     payment: Payment = context.subject
+    if payment.is_by_bank_transfer:
+        return _wait_for_transfer(context)
     if _is_taken(context):
         return Skip()
     if payment.void_requested_at is not None:
@@ -79,9 +88,33 @@ def _wait_for_capture(context: Context) -> Decision:
     return Wait(_expiry(payment), "capture")
 
 
+def _wait_for_transfer(context: Context) -> Decision:
+    """Until the money has come and is booked, or its time is over: then nothing is taken any more.
+
+    The end is written before the run turns round, under the payment's version: money that comes at
+    this moment is either booked, and the run goes on, or finds a payment that has failed.
+    """
+    payment: Payment = context.subject
+    assert payment.expected_by is not None
+    if payment.is_captured:
+        return Skip()
+    if payment.status == Status.FAILED:
+        raise TransferNotReceived
+    if payment.expected_by > context.now:
+        return Wait(payment.expected_by, "bank_transfer")
+    payment.mark_failed()
+    payment.next_action = None
+    payment.failure_code = TransferNotReceived.code
+    payment.failure_message = TransferNotReceived.says
+    records.save_payment(payment, event="payment.failed", actor=SYSTEM, now=context.now)
+    return Wait(context.now, "transfer_expired")
+
+
 def captured(context: Context) -> None:
     """The point of no return: the money is with us or the provider, and in our books."""
     payment: Payment = context.subject
+    if payment.is_by_bank_transfer:  # whoever saw the money come has booked it
+        return
     told = asking.last_told(context) if _is_taken(context) else None
     ordered = payment.amount_ordered
     wallet_part = payment.wallet_part_of(ordered) if ordered is not None else Decimal(0)
@@ -92,15 +125,11 @@ def take(
     payment: Payment, told: ProviderPayment | None, *, wallet_part: Decimal, now: datetime
 ) -> None:
     """Book what the provider has taken, and take the wallet's part out of its hold."""
-    payment.mark_captured()
-    payment.wallet_captured = payment.amount_captured = wallet_part
+    card_part = Decimal(0)
     if told is not None:
         payment.charge_reference = told.capture_reference
-        payment.amount_captured += from_minor(told.amount_captured_minor, payment.currency).amount
-    payment.captured_at = now
-    payment.available_on = balance.available_on(payment, now)
-    fees.charge(payment)
-    records.save_payment(payment, event="payment.captured", actor=SYSTEM, now=now)
+        card_part = from_minor(told.amount_captured_minor, payment.currency).amount
+    captures.note(payment, wallet_part=wallet_part, rest=card_part, actor=SYSTEM, now=now)
     if told is not None:
         postings.card_captured(payment, occurred_at=now)
     if wallet_part and payment.wallet_id is not None and payment.hold_id is not None:

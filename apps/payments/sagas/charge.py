@@ -19,6 +19,7 @@ from apps.payments.sagas.refusals import (
     Rejected,
     Voided,
 )
+from apps.payments.types import Status
 from apps.risk import services as risk
 from apps.risk.types import Decision as RiskDecision
 from apps.sagas.definition import (
@@ -95,7 +96,7 @@ def credit_merchant(context: Context) -> None:
         wallets.require_open_now(book_id=payment.book_id, wallet_id=payment.destination_wallet_id)
     postings.credited(payment, occurred_at=context.now)
     balance.credited(payment, now=context.now)
-    if not payment.card_captured:
+    if not payment.card_captured or payment.is_by_bank_transfer:
         payment.settled_at = context.now
         records.save_headline(payment, event="payment.settled", actor=SYSTEM, now=context.now)
 
@@ -120,7 +121,8 @@ def close(context: Context, abort: Abort) -> None:
     """Everything is undone: say how the payment ended."""
     payment: Payment = context.subject
     idempotency.let_expire(resource_id=payment.id, now=context.now)
-    if payment.is_captured:  # the compensation's refund has made the headline already
+    # A compensation's refund has made the headline already, and a late transfer has failed.
+    if payment.is_captured or payment.status == Status.FAILED:
         return
     payment.next_action = None
     if abort.code in (Voided.code, AuthorizationExpired.code, AuthorizationLost.code):

@@ -31,6 +31,13 @@ class ActionTimedOut(CardError):
     says = "The customer did not complete the authentication in time."
 
 
+class TransferNotReceived(DomainError):
+    """The customer's bank transfer did not come in time."""
+
+    code = "transfer_not_received"
+    says = "The bank transfer was not received in time."
+
+
 class AuthorizationLost(DomainError):
     """The provider no longer holds the authorization it gave us."""
 

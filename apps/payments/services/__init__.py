@@ -1,5 +1,6 @@
 """Everything that writes payments: a merchant's orders, and what providers tell us."""
 
+from apps.payments.services.bank_statements import BadStatement, import_statement
 from apps.payments.services.inbound import (
     TRIED_FOR,
     UNHEARD_AFTER,
@@ -33,14 +34,17 @@ from apps.payments.services.payouts import (
     create_withdrawal,
     pay_out_daily,
 )
+from apps.payments.services.receipts import match, match_undecided
+from apps.payments.services.refusals import NotSupportedByMethod
 from apps.payments.services.releases import release
-from apps.payments.services.tenders import MethodDetached, NotSupportedByMethod, usable_tokens
+from apps.payments.services.tenders import MethodDetached, usable_tokens
 from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
     "PARKED_FOR",
     "TRIED_FOR",
     "UNHEARD_AFTER",
+    "BadStatement",
     "BalanceNegative",
     "BankAccountNotUsable",
     "CaptureTooLarge",
@@ -65,6 +69,9 @@ __all__ = [
     "create_payout",
     "create_refund",
     "create_withdrawal",
+    "import_statement",
+    "match",
+    "match_undecided",
     "order_capture",
     "order_void",
     "pay_out_daily",

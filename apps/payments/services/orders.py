@@ -19,13 +19,9 @@ from apps.core.types import Actor
 from apps.gateways.types import require_expressible
 from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
-from apps.payments.services import quotes
-from apps.payments.services.tenders import (
-    NotSupportedByMethod,
-    columns_of,
-    receiving_wallet,
-    tenders_of,
-)
+from apps.payments.services import bank_transfers, quotes
+from apps.payments.services.refusals import NotSupportedByMethod
+from apps.payments.services.tenders import columns_of, receiving_wallet, tenders_of
 from apps.payments.types import CaptureMethod, NewPayment, NewRefund, Status, WalletTender
 from apps.sagas import services as sagas
 from apps.wallets import services as wallets
@@ -240,8 +236,10 @@ def order_capture(
     :raises NotFound: no such payment of this merchant.
     :raises NotCapturable: it is not authorized, is captured automatically, or has its order.
     :raises CaptureTooLarge: more than was authorized.
+    :raises NotSupportedByMethod: it is paid by bank transfer.
     """
     payment = selectors.lock(book_id, payment_id)
+    bank_transfers.refuse(payment)
     if payment.status != Status.AUTHORIZED or payment.capture_method != CaptureMethod.MANUAL:
         raise NotCapturable(f"The payment is {payment.status}.", status=payment.status)
     if payment.capture_requested_amount is not None or payment.void_requested_at is not None:
@@ -264,8 +262,10 @@ def order_void(*, book_id: UUID, payment_id: UUID, actor: Actor, now: datetime) 
 
     :raises NotFound: no such payment of this merchant.
     :raises NotVoidable: it is captured, about to be, or has ended.
+    :raises NotSupportedByMethod: it is paid by bank transfer.
     """
     payment = selectors.lock(book_id, payment_id)
+    bank_transfers.refuse(payment)
     open_states = (
         Status.VALIDATED,
         Status.REQUIRES_ACTION,
@@ -307,6 +307,7 @@ def create_refund(
     :raises NotRefundable: nothing is captured, or a dispute is open.
     :raises RefundTooLarge: more than is left, which the error names.
     :raises WalletClosed, CurrencyMismatch: the wallet cannot take it.
+    :raises NotSupportedByMethod: it was paid by bank transfer, and no wallet is named.
     :raises InsufficientFunds: (when sent) the topped-up wallet has spent it.
     """
     payment = selectors.lock(book_id, payment_id)
@@ -355,6 +356,7 @@ def _refund_parts(payment: Payment, wanted: Money, order: NewRefund) -> tuple[De
     if order.wallet:
         wallet = receiving_wallet(payment.book_id, order.wallet, payment.currency, param="wallet")
         return Decimal(0), wallet.id
+    bank_transfers.refuse(payment)
     to_card = min(wanted.amount, payment.card_captured - payment.card_refund_reserved)
     if to_card == wanted.amount:
         return to_card, None

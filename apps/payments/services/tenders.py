@@ -17,7 +17,8 @@ from apps.gateways import selectors as gateways
 from apps.gateways.types import Decided, Routable, require_chargeable
 from apps.ledger import chart
 from apps.ledger import services as ledger
-from apps.payments.types import CardTender, NewPayment, WalletTender
+from apps.payments.services import bank_transfers
+from apps.payments.types import BANK_TRANSFER, CardTender, NewPayment, WalletTender
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
 
@@ -35,22 +36,19 @@ class MethodDetached(Unprocessable):
     code = "payment_method_unusable"
 
 
-class NotSupportedByMethod(Unprocessable):
-    """What is asked for cannot be done with this way to pay."""
-
-    code = "not_supported_by_method"
-
-
 @dataclass(frozen=True)
 class Tenders:
-    """What pays: a card, a wallet, or the wallet first and the card for the rest."""
+    """What pays: a card, a wallet, the wallet first and the card for the rest, or a transfer."""
 
     card: CardTender | None = None
     wallet: WalletTender | None = None
+    is_bank_transfer: bool = False
 
     @property
     def method(self) -> str:
         """The method whose fee plan decides."""
+        if self.is_bank_transfer:
+            return BANK_TRANSFER
         return self.card.method if self.card else "wallet"
 
 
@@ -72,9 +70,13 @@ def tenders_of(
     :raises MethodDetached: the saved method cannot be charged any more.
     :raises WalletFrozen, WalletClosed, CurrencyMismatch: the wallet cannot pay this.
     :raises InvalidRequest: two wallets, or more from the wallet than is to be paid.
+    :raises NotSupportedByMethod: what is ordered cannot be paid by bank transfer.
     """
     if held:
         return Tenders(wallet=held)
+    if order.source == BANK_TRANSFER:
+        bank_transfers.refuse_unless_plain(order)
+        return Tenders(is_bank_transfer=True)
     if order.source.startswith("wallet_"):
         if order.wallet:
             raise InvalidRequest("wallet: the source is a wallet already.", param="wallet")

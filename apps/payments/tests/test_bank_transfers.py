@@ -1,0 +1,230 @@
+"""A payment by bank transfer: asked for, awaited, and the customer's when the money has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from stdnum import iso11649
+
+from apps.core import ids
+from apps.core.money import Money
+from apps.ledger import selectors as ledger
+from apps.ledger.chart import PLATFORM_BOOK
+from apps.payments.models import BankReceipt, Payment
+from apps.payments.tests import purses, transfers, truth
+from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.sagas.models import Run
+
+
+def usd(amount: str) -> Money:
+    return Money(amount, "USD")
+
+
+def in_suspense(merchant: Merchant) -> tuple[Money, Money]:
+    """What is not understood, in the merchant's book and in nobody's."""
+    code = "platform:suspense"
+    nobodys = ledger.balance(book_id=PLATFORM_BOOK, code=code, currency="USD")
+    return merchant.balance(code), nobodys
+
+
+def the_time_is_over(payment_id: str) -> None:
+    """As if the days that a transfer has were over."""
+    Payment.objects.filter(id=ids.decode("pay", payment_id)).update(
+        expected_by=datetime.fromisoformat("2026-01-01T00:00:00Z")
+    )
+    truth.pass_time()
+    Run.objects.filter(waiting_for="bank_transfer").update(next_run_at=truth.clock.now())
+    finish_runs()
+
+
+class TestAPaymentByBankTransfer:
+    def test_is_authorized_with_a_reference_and_an_account_to_pay_to(
+        self, merchant: Merchant
+    ) -> None:
+        made = transfers.ask(merchant)
+
+        assert (made["status"], made["outcome"], made["method"]) == (
+            *("AUTHORIZED", "pending"),
+            "bank_transfer",
+        )
+        assert iso11649.is_valid(transfers.reference_of(made))
+        assert made["next_action"]["account"]["routing_number"] == "110000000"
+        assert made["expected_by"] > made["created_at"]
+        assert (made["capture_before"], made["provider"]) == (None, None)
+        finish_runs()
+        looked = merchant.get(f"/v1/payments/{made['id']}").json()
+        assert looked == {**made, "expected_by": looked["expected_by"]}
+        assert truth.postings_in(merchant) == {}
+        assert truth.violations() == {}
+
+    def test_is_captured_and_credited_when_the_money_has_come(self, merchant: Merchant) -> None:
+        merchant.set_plan(basis_points=100, method="bank_transfer")
+        made = transfers.ask(merchant)
+
+        transfers.bank_tells(("b1", "100.00", f"order 1 {transfers.reference_of(made)} thanks"))
+
+        payment = merchant.payment(made["id"])
+        assert (payment.status, payment.amount_captured, payment.fee) == ("SETTLED", 100, 1)
+        assert merchant.balance("platform:bank") == usd("100.00")
+        assert merchant.balance("payment:unallocated") == usd("0.00")
+        assert merchant.balance("merchant:pending") == usd("99.00")
+        assert truth.postings_in(merchant) == {"capture": 1, "credit": 1}
+        assert truth.kinds_of(payment.id)[-4:] == [
+            *("payment.authorized", "payment.captured", "payment.settled"),
+            "payment.succeeded",
+        ]
+        shown = merchant.get(f"/v1/payments/{made['id']}").json()
+        assert (shown["outcome"], shown["next_action"]) == ("known", None)
+        assert transfers.cases() == []
+        assert truth.violations() == {}
+
+    def test_fails_when_its_time_is_over_and_money_that_comes_later_has_a_case(
+        self, merchant: Merchant
+    ) -> None:
+        made = transfers.ask(merchant)
+        the_time_is_over(made["id"])
+
+        payment = merchant.payment(made["id"])
+        assert (payment.status, payment.failure_code) == ("FAILED", "transfer_not_received")
+        assert merchant.charge_run(made["id"]).status == "COMPENSATED"
+        assert truth.violations() == {}
+
+        transfers.bank_tells(("b1", "100.00", transfers.reference_of(made)))
+
+        assert merchant.payment(made["id"]).status == "FAILED"
+        assert transfers.reasons() == ["too_late"]
+        assert in_suspense(merchant) == (usd("100.00"), usd("0.00"))
+        assert truth.violations() == {}
+
+    @pytest.mark.parametrize(
+        ("amount", "reason"), [("99.99", "short"), ("100.01", "over"), ("0.01", "short")]
+    )
+    def test_is_not_captured_by_another_amount(
+        self, merchant: Merchant, amount: str, reason: str
+    ) -> None:
+        made = transfers.ask(merchant)
+
+        transfers.bank_tells(("b1", amount, transfers.reference_of(made)))
+
+        assert merchant.payment(made["id"]).status == "AUTHORIZED"
+        assert transfers.reasons() == [reason]
+        assert in_suspense(merchant) == (usd(amount), usd("0.00"))
+        assert truth.postings_in(merchant) == {"suspense": 1}
+        assert truth.violations() == {}
+
+    def test_is_not_captured_twice(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+        reference = transfers.reference_of(made)
+
+        transfers.bank_tells(("b1", "100.00", reference), ("b2", "100.00", reference))
+
+        assert merchant.payment(made["id"]).amount_captured == 100
+        assert transfers.reasons() == ["already_paid"]
+        assert in_suspense(merchant) == (usd("100.00"), usd("0.00"))
+        assert truth.violations() == {}
+
+    def test_is_not_captured_by_another_currency(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+
+        line = ("b1", "100.00", transfers.reference_of(made))
+        transfers.bank_tells(line, currency="EUR")
+
+        assert merchant.payment(made["id"]).status == "AUTHORIZED"
+        assert transfers.reasons() == ["wrong_currency"]
+        assert merchant.balance("platform:suspense", "EUR") == Money("100.00", "EUR")
+        assert truth.violations() == {}
+
+    @pytest.mark.parametrize(
+        "text", ["", "thanks", "RF18539007547034", "RF00AAAAAAAAAAAAAAAA", "{0}X{1}"]
+    )
+    def test_is_not_guessed_from_what_the_payer_wrote(self, merchant: Merchant, text: str) -> None:
+        made, other = transfers.ask(merchant), transfers.ask(merchant)
+        both = text.format(transfers.reference_of(made), transfers.reference_of(other))
+
+        transfers.bank_tells(("b1", "100.00", both))
+
+        assert transfers.reasons() == ["unknown_reference"]
+        assert in_suspense(merchant) == (usd("0.00"), usd("100.00"))
+        assert merchant.payment(made["id"]).status == "AUTHORIZED"
+        assert truth.violations() == {}
+
+    def test_is_found_however_its_reference_is_spaced(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+        spaced = iso11649.format(transfers.reference_of(made)).lower()
+
+        transfers.bank_tells(("b1", "100.00", f"Invoice 7: {spaced}"))
+
+        assert merchant.payment(made["id"]).status == "SETTLED"
+
+    def test_is_not_found_by_a_reference_with_a_typing_error(self, merchant: Merchant) -> None:
+        reference = transfers.reference_of(transfers.ask(merchant))
+        wrong = reference[:-1] + ("A" if reference[-1] != "A" else "B")
+
+        transfers.bank_tells(("b1", "100.00", wrong))
+
+        assert transfers.reasons() == ["unknown_reference"]
+
+
+class TestWhatABankTransferCannot:
+    @pytest.mark.parametrize(
+        ("more", "param"),
+        [
+            ({"capture_method": "manual"}, "capture_method"),
+            ({"wallet": "wallet_x"}, "wallet"),
+            ({"quote": "quote_x"}, "quote"),
+            ({"destination": "wallet_x"}, "destination"),
+            ({"currency": "JPY"}, "currency"),
+        ],
+    )
+    def test_is_refused_when_it_is_ordered(
+        self, merchant: Merchant, more: dict[str, Any], param: str
+    ) -> None:
+        before = truth.counts()
+        answer = merchant.pay(10_000, "bank_transfer", **more)
+
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (422, "not_supported_by_method")
+        assert error["param"] == param
+        assert truth.counts() == before
+
+    @pytest.mark.parametrize("order", ["capture", "void"])
+    def test_is_to_be_captured_or_voided(self, merchant: Merchant, order: str) -> None:
+        made = transfers.ask(merchant)
+
+        answer = merchant.post(f"/v1/payments/{made['id']}/{order}")
+
+        assert answer.status_code == 422
+        assert answer.json()["error"]["code"] == "not_supported_by_method"
+        assert merchant.payment(made["id"]).status == "AUTHORIZED"
+
+    def test_is_to_be_refunded_but_to_a_wallet(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+        transfers.bank_tells(("b1", "100.00", transfers.reference_of(made)))
+        purse = purses.wallet(merchant, 0)
+        url = f"/v1/payments/{made['id']}/refund"
+
+        refused = merchant.post(url, {"amount": 4_000})
+        taken = merchant.post(url, {"amount": 4_000, "wallet": purse})
+        finish_runs()
+
+        assert refused.status_code == 422
+        error = refused.json()["error"]
+        assert (error["code"], error["param"]) == ("not_supported_by_method", "wallet")
+        assert taken.status_code == 201, taken.content
+        assert merchant.payment(made["id"]).amount_refunded == 40
+        assert purses.inside(merchant, purse)[0] == 4_000
+        assert truth.violations() == {}
+
+
+def test_money_is_stored_before_anything_is_decided(merchant: Merchant) -> None:
+    made = transfers.ask(merchant)
+    text = transfers.statement(("b1", "100.00", transfers.reference_of(made)))
+
+    now = truth.clock.now()
+    truth.services.import_statement(text=text, actor="staff:1", now=now)
+
+    assert BankReceipt.objects.get().reference == transfers.reference_of(made)
+    assert merchant.payment(made["id"]).status == "AUTHORIZED"
+    assert truth.services.match_undecided(now=now) == 1
