@@ -28,7 +28,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 @admin.register(FeePlan)
 class FeePlanAdmin(ReadOnlyAdmin):
     list_display = (
-        *("book", "method", "currency", "country", "basis_points", "fixed_amount"),
+        *("book", "method", "currency", "country", "funding", "basis_points", "fixed_amount"),
         *("minimum_amount", "cap_amount", "valid_from"),
     )
     list_select_related = ("book",)

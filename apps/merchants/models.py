@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
-from apps.merchants.types import Interval
+from apps.merchants.types import Funding, Interval
 
 
 class Merchant(models.Model):
@@ -74,11 +74,12 @@ class ApiKey(models.Model):
 
 
 class FeePlan(models.Model):
-    """What a merchant pays for a method in a currency and a card's country from a moment on.
+    """What a merchant pays for a method, a currency and a card's country and funding from a moment
+    on.
 
     Never edited: a newer plan supersedes it (triggers of 0002_guards). `ANY` stands for every
-    method, currency or country that has no plan of its own. The fee is at least `minimum_amount`,
-    at most `cap_amount`, and never more than the payment.
+    method, currency, country or funding that has no plan of its own. The fee is at least
+    `minimum_amount`, at most `cap_amount`, and never more than the payment.
     """
 
     ANY = "*"
@@ -88,6 +89,7 @@ class FeePlan(models.Model):
     method = models.CharField(max_length=20)
     currency = models.CharField(max_length=3)
     country = models.CharField(max_length=2, default=ANY)
+    funding = models.CharField(max_length=7, default=ANY)
     basis_points = models.PositiveIntegerField()
     fixed_amount = models.DecimalField(max_digits=20, decimal_places=4)
     minimum_amount = models.DecimalField(max_digits=20, decimal_places=4, default=0)
@@ -101,8 +103,12 @@ class FeePlan(models.Model):
         db_table = "merchants_fee_plan"
         constraints = [
             models.UniqueConstraint(
-                fields=["book", "method", "currency", "country", "valid_from"],
+                fields=["book", "method", "currency", "country", "funding", "valid_from"],
                 name="merchants_fee_plan_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(funding__in=["*", *(each.value for each in Funding)]),
+                name="merchants_fee_plan_funding",
             ),
             models.CheckConstraint(
                 condition=models.Q(basis_points__lte=10_000), name="merchants_fee_plan_fraction"

@@ -73,6 +73,14 @@ class FeeQuote:
     returns_fixed: bool
 
 
+class Funding(StrEnum):
+    """Whose money a card spends: its bank's, its holder's, or what was paid in before."""
+
+    CREDIT = "credit"
+    DEBIT = "debit"
+    PREPAID = "prepaid"
+
+
 class Interval(StrEnum):
     """Whether payable money leaves by itself."""
 

@@ -18,14 +18,20 @@ from apps.payments.models import Payment
 _NOTHING = Decimal(0)
 
 
-def agree(payment: Payment, *, now: datetime, country: str = "") -> None:
-    """Take over the numbers of the plan that holds at `now` for the card's country, if known.
+def agree(payment: Payment, *, now: datetime, country: str = "", funding: str = "") -> None:
+    """Take over the numbers of the plan that holds at `now` for the card's country and funding, if
+    they are known.
 
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
     gross = credited_for(payment, payment.money(payment.amount)).credited
     quote = merchants.fee_for(
-        book_id=payment.book_id, method=payment.method, amount=gross, country=country, now=now
+        book_id=payment.book_id,
+        method=payment.method,
+        amount=gross,
+        country=country,
+        funding=funding,
+        now=now,
     )
     payment.fee_basis_points = quote.basis_points
     payment.fee_fixed = quote.fixed.amount

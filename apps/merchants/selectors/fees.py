@@ -46,23 +46,25 @@ def fee_for(
     method: str,
     amount: Money,
     country: str = "",
+    funding: str = "",
     now: datetime | None = None,
 ) -> FeeQuote:
     """What a payment of `amount` (gross) by `method` (`card`, `wallet`, …) costs the merchant.
 
-    `country` is the card's, as two capitals, or empty as long as nobody knows it. The most specific
-    plan decides, and the method tells more than the currency, the currency more than the country:
-    a plan for cards in any currency goes before one for any method in dollars, and a plan for
-    cards in dollars before one for cards in any currency from Brazil. Of the plans for the same,
-    the newest that is valid at `now`. The fee is rounded half up to the minor unit, lies within the
-    plan's minimum and cap, and is never above the gross.
+    `country` is the card's, as two capitals, and `funding` a `Funding`; both are empty as long as
+    nobody knows them. The most specific plan decides, and the method tells more than the currency,
+    the currency more than the country, the country more than the funding: a plan for cards in any
+    currency goes before one for any method in dollars, a plan for cards in dollars before one for
+    cards in any currency from Brazil, and that before one for debit cards from anywhere. Of the
+    plans for the same, the newest that is valid at `now`. The fee is rounded half up to the minor
+    unit, lies within the plan's minimum and cap, and is never above the gross.
 
     One query, or none within five seconds of the last time.
 
     :raises NoFeePlan: none covers it.
     """
     currency = amount.currency.code
-    plan = _plan_for(book_id, method, currency, country, now or clock.now())
+    plan = _plan_for(book_id, (method, currency, country, funding), now or clock.now())
     if plan is None:
         raise NoFeePlan(f"There is no fee plan for {method} payments in {currency}.")
     fixed, minimum = Money(plan.fixed_amount, currency), Money(plan.minimum_amount, currency)
@@ -81,24 +83,22 @@ def fee_for(
 
 def list_fee_plans(*, book_id: UUID) -> QuerySet[FeePlan]:
     """A merchant's plans, in the order in which they begin."""
-    in_order = ("method", "currency", "country", "valid_from")
+    in_order = ("method", "currency", "country", "funding", "valid_from")
     return FeePlan.objects.filter(book_id=book_id).order_by(*in_order)
 
 
-def _plan_for(
-    book_id: UUID, method: str, currency: str, country: str, moment: datetime
-) -> KnownPlan | None:
+def _plan_for(book_id: UUID, facts: PlanKey, moment: datetime) -> KnownPlan | None:
     """The plan that decides; the order of the product is the order in `fee_for`."""
     of_merchant = plans.get(book_id) or {}
-    any_ = FeePlan.ANY
-    for key in product((method, any_), (currency, any_), (country, any_)):
+    for key in product(*((fact, FeePlan.ANY) for fact in facts)):
         for plan in of_merchant.get(key, ()):
             if plan.valid_from <= moment:
                 return plan
     return None
 
 
-PlansOfMerchant = dict[tuple[str, str, str], list[KnownPlan]]
+PlanKey = tuple[str, ...]  # method, currency, country, funding
+PlansOfMerchant = dict[PlanKey, list[KnownPlan]]
 
 
 def _load_plans(book_id: UUID) -> PlansOfMerchant | None:
@@ -115,7 +115,8 @@ def _load_plans(book_id: UUID) -> PlansOfMerchant | None:
             returns_fixed=plan.returns_fixed,
             valid_from=plan.valid_from,
         )
-        found.setdefault((plan.method, plan.currency, plan.country), []).append(known)
+        key = (plan.method, plan.currency, plan.country, plan.funding)
+        found.setdefault(key, []).append(known)
     return found or None
 
 

@@ -14,6 +14,7 @@ from apps.core.types import Actor
 from apps.merchants import selectors
 from apps.merchants.models import FeePlan
 from apps.merchants.services.recording import record, require_country
+from apps.merchants.types import Funding
 
 
 class PlanInThePast(Conflict):
@@ -28,6 +29,7 @@ def set_fee_plan(
     method: str,
     currency: str,
     country: str = FeePlan.ANY,
+    funding: str = FeePlan.ANY,
     basis_points: int,
     fixed: Money | None = None,
     minimum: Money | None = None,
@@ -38,7 +40,7 @@ def set_fee_plan(
     actor: Actor,
     now: datetime,
 ) -> FeePlan:
-    """Supersede the plan of a method, currency and card's country from `valid_from` on.
+    """Supersede the plan of a method, currency, card's country and funding from `valid_from` on.
 
     `FeePlan.ANY` stands for all of them; which plan decides when several fit, `fee_for` says.
     Payments keep the numbers they were made with. `fixed`, `minimum` and `cap` are in major units
@@ -46,8 +48,9 @@ def set_fee_plan(
     `returns_…` say which parts of a fee go back with a refund.
     Transaction: its own, or a part of the caller's. Other processes follow within 5 s.
 
-    :raises InvalidRequest: an unknown currency, no country's code, a fraction outside 0…10000, an
-        amount that is negative, not whole or of another currency, or a cap below the minimum.
+    :raises InvalidRequest: an unknown currency, no country's code, no `Funding`, a fraction outside
+        0…10000, an amount that is negative, not whole or of another currency, or a cap below
+        the minimum.
     :raises PlanInThePast: `valid_from` is before `now`.
     :raises Conflict: there is a plan with this very beginning.
     """
@@ -55,6 +58,8 @@ def set_fee_plan(
         raise InvalidRequest("Unknown currency.", param="currency")
     if country != FeePlan.ANY:
         require_country(country)
+    if funding not in (FeePlan.ANY, *Funding):
+        raise InvalidRequest("A card's funding is credit, debit or prepaid.", param="funding")
     if not 0 <= basis_points <= 10_000:
         raise InvalidRequest("A fraction is 0 to 10000 basis points.", param="basis_points")
     _require_amounts(currency, fixed=fixed, minimum=minimum, cap=cap)
@@ -63,7 +68,7 @@ def set_fee_plan(
     if valid_from < now:
         raise PlanInThePast("A plan begins now or later.")
     plans = FeePlan.objects.filter(
-        book_id=book_id, method=method, currency=currency, country=country
+        book_id=book_id, method=method, currency=currency, country=country, funding=funding
     )
     with transaction.atomic():
         selectors.get(book_id)
@@ -74,6 +79,7 @@ def set_fee_plan(
             method=method,
             currency=currency,
             country=country,
+            funding=funding,
             basis_points=basis_points,
             fixed=fixed,
             minimum=minimum,
@@ -95,6 +101,7 @@ def add_plan(
     method: str = FeePlan.ANY,
     currency: str = FeePlan.ANY,
     country: str = FeePlan.ANY,
+    funding: str = FeePlan.ANY,
     fixed: Money | None = None,
     minimum: Money | None = None,
     cap: Money | None = None,
@@ -106,6 +113,7 @@ def add_plan(
         method=method,
         currency=currency,
         country=country,
+        funding=funding,
         basis_points=basis_points,
         fixed_amount=fixed.amount if fixed is not None else 0,
         minimum_amount=minimum.amount if minimum is not None else 0,

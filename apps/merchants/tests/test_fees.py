@@ -46,9 +46,9 @@ def set_plan(book_id, *, valid_from=None, method="card", currency="USD", basis_p
     )
 
 
-def fee(book_id, amount: Money, *, method="card", country="", now=None) -> Money:
+def fee(book_id, amount: Money, *, method="card", country="", funding="", now=None) -> Money:
     quote = selectors.fee_for(
-        book_id=book_id, method=method, amount=amount, country=country, now=now
+        book_id=book_id, method=method, amount=amount, country=country, funding=funding, now=now
     )
     return quote.fee
 
@@ -183,6 +183,29 @@ class TestWhichPlanDecides:
         assert fee(book_id, usd("100"), method="wallet", country="BR") == usd("0.03")
         assert fee(book_id, Money(100, "EUR"), method="wallet") == Money(3, "EUR")
 
+    def test_country_tells_more_than_whose_money_a_card_spends(self, book_id):
+        set_plan(book_id, funding="debit", basis_points=100)
+        set_plan(book_id, funding="prepaid", basis_points=400)
+        set_plan(book_id, country="BR", basis_points=450)
+        set_plan(book_id, country="BR", funding="debit", basis_points=50)
+        fees = {
+            (country, funding): fee(book_id, usd("100"), country=country, funding=funding)
+            for country in ("US", "BR")
+            for funding in ("credit", "debit", "prepaid")
+        }
+
+        assert fees == {
+            ("US", "credit"): usd("3.00"),
+            ("US", "debit"): usd("1.00"),
+            ("US", "prepaid"): usd("4.00"),
+            ("BR", "credit"): usd("4.50"),
+            ("BR", "debit"): usd("0.50"),
+            ("BR", "prepaid"): usd("4.50"),
+        }
+        assert fee(book_id, usd("100")) == usd("3.00")  # not known yet
+        assert fee(book_id, usd("100"), funding="unknown") == usd("3.00")
+        assert fee(book_id, usd("100"), method="wallet", funding="debit") == usd("3.00")
+
     def test_plan_of_a_country_has_a_history_of_its_own(self, book_id):
         start = clock.now() + timedelta(days=1)
         set_plan(book_id, country="BR", valid_from=start, basis_points=450)
@@ -274,6 +297,8 @@ class TestHistory:
             ({"country": "us"}, "country"),
             ({"country": "USA"}, "country"),
             ({"country": ""}, "country"),
+            ({"funding": "CREDIT"}, "funding"),
+            ({"funding": ""}, "funding"),
         ],
     )
     def test_plan_that_cannot_be_is_refused(self, book_id, wrong, param):

@@ -79,14 +79,19 @@ def authorized(context: Context) -> None:
 
 
 def _learn(payment: Payment, told: ProviderPayment) -> None:
-    """What the provider told of its object and of the card, whose country may have its own fee."""
+    """What the provider told of its object and of the card, which may have a fee of its own."""
     payment.provider_reference = told.provider_reference
     if told.capture_before:
         payment.capture_before = datetime.fromisoformat(told.capture_before)
     if told.card is not None:
         payment.card = _card(told)
         _describe_method(payment, told)
-        fees.agree(payment, country=told.card.country, now=payment.created_at)
+        fees.agree(
+            payment,
+            country=told.card.country,
+            funding=told.card.funding,
+            now=payment.created_at,
+        )
 
 
 def store_answer(payment: Payment) -> None:

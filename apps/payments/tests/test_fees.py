@@ -151,8 +151,8 @@ class TestTheMoneyOutBudget:
         assert services.RefundTooLarge.status == 409
 
 
-class TestThePlanOfTheCardsCountry:
-    def set_plan(self, merchant: Merchant, country: str, **numbers: Any) -> None:
+class TestThePlanOfTheCard:
+    def set_plan(self, merchant: Merchant, country: str = "*", **numbers: Any) -> None:
         now = clock.now()
         merchants.set_fee_plan(
             book_id=merchant.book_id,
@@ -174,6 +174,21 @@ class TestThePlanOfTheCardsCountry:
             for source in ("pm_card_de", "pm_card_fr", "pm_card_visa")
         ]
         assert fees_of == [Decimal("1.50"), Decimal("4.50"), Decimal("3.00")]
+        truth.assert_nothing_is_left_over()
+
+    def test_is_that_of_whose_money_it_spends(self, merchant: Merchant) -> None:
+        self.set_plan(merchant, funding="debit", basis_points=100)
+        self.set_plan(merchant, funding="prepaid", basis_points=400)
+
+        found = [
+            merchant.payment(merchant.captured(10_000, source))
+            for source in ("pm_card_visa_debit", "pm_card_mastercard_prepaid", "pm_card_visa")
+        ]
+        assert [(payment.card["funding"], payment.fee) for payment in found] == [
+            ("debit", Decimal("1.00")),
+            ("prepaid", Decimal("4.00")),
+            ("credit", Decimal("3.00")),
+        ]
         truth.assert_nothing_is_left_over()
 
     @pytest.mark.parametrize(
