@@ -145,6 +145,8 @@ if PAYSYS_MODE == "test" and not PAYPAL_CLIENT_ID:
     )
 # Who takes a payment whose token names no provider; `instant` is for `bench payments` alone.
 PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
+# So many calls of a provider's operation within a minute say how well it does; 0: nobody counts.
+PAYSYS_CIRCUIT_CALLS = env.int("PAYSYS_CIRCUIT_CALLS", 10)
 # Whose tokens a saved payment method may have.
 PAYSYS_TOKEN_PROVIDERS = ("stripe", "paypal")
 

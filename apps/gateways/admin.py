@@ -14,9 +14,16 @@ from apps.core import clock
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.errors import DomainError
 from apps.gateways import services
-from apps.gateways.models import InboundEvent, ProviderCall, ProviderObject, RoutingRule
+from apps.gateways.models import (
+    HealthTally,
+    InboundEvent,
+    ProviderCall,
+    ProviderCircuit,
+    ProviderObject,
+    RoutingRule,
+)
 from apps.gateways.services.rules import require_sound
-from apps.gateways.types import Rule
+from apps.gateways.types import Rule, Tally
 
 if TYPE_CHECKING:
     _Form = forms.ModelForm[RoutingRule]
@@ -60,6 +67,35 @@ class InboundEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("provider", "kind", ("processed_at", admin.EmptyFieldListFilter))
     search_fields = ("event_id__exact", "object_reference__exact", "payment_reference__exact")
+
+
+@admin.register(ProviderCircuit)
+class ProviderCircuitAdmin(ReadOnlyAdmin):
+    """Circuits that have opened at least once; those that are not here never did."""
+
+    list_display = ("provider", "operation", "state", "seen", "opened_at", "retry_at", "changed_at")
+    ordering = ("provider",)
+
+    @admin.display(description="State")
+    def state(self, row: ProviderCircuit) -> str:
+        return row.as_circuit().state(clock.now())
+
+    @admin.display(description="Seen when it opened")
+    def seen(self, row: ProviderCircuit) -> str:
+        return str(row.as_circuit().seen) if row.opened_at else "-"
+
+
+@admin.register(HealthTally)
+class HealthTallyAdmin(ReadOnlyAdmin):
+    """How the calls of the last two minutes ended, in tens of seconds."""
+
+    list_display = ("started_at", "provider", "operation", "rate", "succeeded", "failed")
+    list_filter = ("provider", "operation")
+    ordering = ("-started_at",)
+
+    @admin.display(description="Succeeded, %")
+    def rate(self, row: HealthTally) -> int:
+        return Tally(row.succeeded, row.failed).rate
 
 
 class RuleForm(_Form):

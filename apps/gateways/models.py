@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Self
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,7 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
-from apps.gateways.types import ANY, KEPT, Rule
+from apps.gateways.types import ANY, KEPT, Circuit, Rule, Tally
 from apps.sagas.definition import Outcome
 
 OPEN = (Outcome.PENDING.value, Outcome.UNKNOWN.value)
@@ -258,3 +259,76 @@ class RoutingRule(models.Model):
             created_at=created_at,
             updated_at=now,
         )
+
+
+class ProviderCircuit(models.Model):
+    """A circuit that has opened at least once; `types.Circuit` says what its columns mean."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=20)
+    operation = models.CharField(max_length=40)
+    opened_at = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField()
+    succeeded = models.PositiveIntegerField()
+    failed = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "gateways_circuit"
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "operation"], name="gateways_circuit_one"),
+            models.CheckConstraint(
+                condition=Q(opened_at=None, retry_at=None)
+                | Q(opened_at__isnull=False, retry_at__gt=F("opened_at")),
+                name="gateways_circuit_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.operation}"
+
+    def as_circuit(self) -> Circuit:
+        return Circuit(
+            provider=self.provider,
+            operation=self.operation,
+            opened_at=self.opened_at,
+            retry_at=self.retry_at,
+            changed_at=self.changed_at,
+            seen=Tally(self.succeeded, self.failed),
+        )
+
+    @classmethod
+    def from_circuit(cls, circuit: Circuit, *, id: UUID) -> Self:  # noqa: A002
+        return cls(
+            id=id,
+            provider=circuit.provider,
+            operation=circuit.operation,
+            opened_at=circuit.opened_at,
+            retry_at=circuit.retry_at,
+            changed_at=circuit.changed_at,
+            succeeded=circuit.seen.succeeded,
+            failed=circuit.seen.failed,
+        )
+
+
+class HealthTally(models.Model):
+    """How the calls of ten seconds ended. A slot is used again after two minutes."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=20)
+    operation = models.CharField(max_length=40)
+    slot = models.PositiveSmallIntegerField()
+    started_at = models.DateTimeField()
+    succeeded = models.PositiveIntegerField()
+    failed = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "gateways_health_tally"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "operation", "slot"], name="gateways_health_tally_slot"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.operation} {self.started_at:%H:%M:%S}"

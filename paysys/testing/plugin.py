@@ -25,6 +25,7 @@ pytest_plugins = ["paysys.testing.simulator"]
 SECRETS = {
     "PAYSYS_MODE": "test",
     "PAYSYS_QUEUE": "record",
+    "PAYSYS_CIRCUIT_CALLS": "0",  # many tests are all about failing calls
     "SECRET_KEY": "a-key-of-the-tests-which-protects-nothing-at-all",
     "PAYSYS_KEY_PEPPER": "a-pepper-of-the-tests-which-protects-nothing",
     "PAYSYS_FIELD_KEYS": ",".join(
@@ -106,9 +107,10 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
     """What holds for everybody and is remembered for seconds would outlive the test's rows."""
-    from apps.gateways.selectors import routing
+    from apps.gateways.selectors import health, routing
 
     routing.rules.forget_all()
+    health.circuits.forget_all()
 
 
 @pytest.hookimpl(wrapper=True)

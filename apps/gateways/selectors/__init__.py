@@ -14,12 +14,14 @@ from apps.gateways.selectors.calls import (
     list_unprocessed,
     open_calls,
 )
+from apps.gateways.selectors.health import circuit_of, opens_at, shunned, tally_of
 from apps.gateways.selectors.routing import list_rules, offered, route, rules_now
 
 __all__ = [
     "INVARIANTS",
     "LIST_LIMIT",
     "Owner",
+    "circuit_of",
     "find_event",
     "find_open_call",
     "find_open_call_of_run",
@@ -31,6 +33,9 @@ __all__ = [
     "list_unprocessed",
     "offered",
     "open_calls",
+    "opens_at",
     "route",
     "rules_now",
+    "shunned",
+    "tally_of",
 ]

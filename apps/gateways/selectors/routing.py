@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.db.models import QuerySet
 
 from apps.core.memory import Remembered
 from apps.gateways.models import RoutingRule
+from apps.gateways.selectors import health
 from apps.gateways.types import Decided, Routable, Rule, decide
 
 RULES_SECONDS: Final = 5.0
@@ -22,12 +24,13 @@ def offered() -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
-def route(payment: Routable) -> Decided:
-    """Decide which provider takes a payment, by the rules as they are now.
+def route(payment: Routable, *, now: datetime) -> Decided:
+    """Decide which provider takes a payment, by the rules and the health of providers at `now`.
 
-    No query within five seconds of the last time. `payment.candidates` is not empty.
+    No query within three seconds of the last time. `payment.candidates` is not empty.
     """
-    return decide(payment, rules_now(), default=settings.PAYSYS_PROVIDER)
+    ill = health.shunned(payment.candidates, payment_id=payment.payment_id, now=now)
+    return decide(payment, rules_now(), default=settings.PAYSYS_PROVIDER, shunned=ill)
 
 
 def rules_now() -> tuple[Rule, ...]:

@@ -16,8 +16,9 @@ from uuid import UUID
 
 import structlog
 
-from apps.core import db, ids
+from apps.core import clock, db, ids
 from apps.gateways import providers, selectors
+from apps.gateways.services import health
 from apps.gateways.types import (
     AddBankRequest,
     Answer,
@@ -203,16 +204,25 @@ def look_up(intent: Intent) -> Observation:
 def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observation:
     assert not db.is_open(), "no provider call in a transaction"
     started = time.monotonic()
+    is_well: bool | None = True  # None: it says nothing of the provider's health
     try:
         observation = _told(ask())
     except Declined as error:
         observation = _refused(error)
     except OutcomeUnknown as error:
+        is_well = False if error.is_ill else None
         is_first = verb == "send" and intent.attempts == 0
         observation = _unknown(error, is_first=is_first)
         if error.alert:
             log.error("gateways.needs_a_person", code=error.reason, message=str(error))
     _log(intent, verb, observation, started)
+    if is_well is not None:
+        health.note(
+            provider=intent.request["provider"],
+            operation=intent.call if verb == "send" else verb,
+            is_failure=not is_well,
+            now=clock.now(),
+        )
     return observation
 
 

@@ -34,6 +34,7 @@ from apps.gateways.types.disputes import (
     SubmitEvidenceRequest,
 )
 from apps.gateways.types.endings import NEVER_SENT, Declined, OutcomeUnknown
+from apps.gateways.types.health import Circuit, CircuitState, Tally
 from apps.gateways.types.news import (
     KEPT,
     BadEvent,
@@ -53,7 +54,7 @@ from apps.gateways.types.payouts import (
     ProviderBank,
     ProviderPayout,
 )
-from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Rule, decide
+from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Rule, decide, drawn
 
 __all__ = [
     "ANY",
@@ -73,6 +74,8 @@ __all__ = [
     "CaptureRequest",
     "CardFacts",
     "ChargeTooSmall",
+    "Circuit",
+    "CircuitState",
     "ConfirmRequest",
     "CreateRequest",
     "Decided",
@@ -106,10 +109,12 @@ __all__ = [
     "StatementLine",
     "StrongAuthentication",
     "SubmitEvidenceRequest",
+    "Tally",
     "Topic",
     "VoidRequest",
     "decide",
     "decline",
+    "drawn",
     "freeze",
     "payable_part",
     "require_chargeable",

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 # The reason of a request that ended before its first byte was written.
 NEVER_SENT: Final = "not_sent"
+# The reasons that say something of the provider's health: nobody there, no answer, or an error of
+# its own. The others are about this request or about us.
+_ILL: Final = frozenset(
+    {
+        *(NEVER_SENT, "timeout", "connection_lost"),
+        *("provider_error", "provider_unavailable", "malformed_answer"),
+    }
+)
 
 
 class Declined(Exception):
@@ -57,3 +65,8 @@ class OutcomeUnknown(Exception):
         self.answered = answered
         self.alert = alert
         super().__init__(f"{reason}: {message}" if message else reason)
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether it counts against the provider's health."""
+        return self.reason in _ILL

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from apps.gateways import selectors as gateways
 from apps.gateways.types import (
+    WHOLE,
     ConfirmRequest,
     CreateRequest,
     InspectRequest,
     ProviderPayment,
     Request,
     VoidRequest,
+    drawn,
     freeze,
 )
 from apps.payments import records, selectors
@@ -19,6 +22,7 @@ from apps.payments.sagas.refusals import AuthorizationExpired
 from apps.sagas.definition import Context, Decision, Ready, Wait
 
 SLOT_TAKEN = timedelta(seconds=1)
+SPREAD = timedelta(seconds=10)
 # An order of the merchant that comes while these are under way is found by the commit after them.
 MOVES_NOTHING = (CreateRequest, ConfirmRequest, InspectRequest)
 
@@ -28,9 +32,24 @@ def ready(context: Context, request: Request) -> Decision:
     payment: Payment = context.subject
     if context.waited_for and selectors.has_open_call(payment):
         return Wait(context.now + SLOT_TAKEN, "another_call")
+    waiting = until_it_is_well(request, context.now)
+    if waiting is not None:
+        return waiting
     if not isinstance(request, MOVES_NOTHING):
         records.require_unchanged(payment)
     return Ready(str(request.operation), freeze(request))
+
+
+def until_it_is_well(request: Request, now: datetime) -> Wait | None:
+    """How long a call is not worth making, since the provider's circuit for it is open.
+
+    The payment stays where it is: it waits. Those that wait for the same come back one by one.
+    """
+    opens_at = gateways.opens_at(provider=request.provider, operation=request.operation, now=now)
+    if opens_at is None:
+        return None
+    spread = SPREAD * drawn(request.payment_id, request.payment_id) / WHOLE
+    return Wait(opens_at + spread, "provider_unavailable")
 
 
 def inspect(context: Context, reference: str = "") -> Decision:

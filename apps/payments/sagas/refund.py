@@ -27,6 +27,7 @@ from apps.gateways.types import (
 from apps.idempotency import services as idempotency
 from apps.payments import balance, postings, records, selectors
 from apps.payments.models import Payment, Refund
+from apps.payments.sagas import asking
 from apps.payments.types import RefundStatus as Status
 from apps.sagas.definition import (
     Abort,
@@ -253,6 +254,9 @@ def _ready(context: Context, request: Request) -> Decision:
         book_id=context.run.book_id, payment_id=request.payment_id
     ):
         return Wait(context.now + SLOT_TAKEN, "another_call")
+    waiting = asking.until_it_is_well(request, context.now)
+    if waiting is not None:
+        return waiting
     return Ready(str(request.operation), freeze(request))
 
 

@@ -37,7 +37,9 @@ def reroute(context: Context) -> bool:
     if not gateways.is_nowhere(book_id=payment.book_id, payment_id=payment.id):
         return False
     tokens = _tokens_of(payment)
-    following = next((name for name in _others(payment, context.now) if name in tokens), None)
+    others = [name for name in _others(payment, context.now) if name in tokens]
+    ill = gateways.shunned(tuple(others), payment_id=payment.id, now=context.now)
+    following = next((name for name in others if name not in ill), None)
     if following is None:
         return False
     left, route = payment.provider, payment.route

@@ -109,7 +109,7 @@ def create_payment(
     :raises NoFeePlan: nobody has agreed what such a payment costs.
     """
     paid = tenders_of(book_id=book_id, order=order, held=held, trusts_wallet=trusts_wallet)
-    paid_by = columns_of(paid, order.amount, payment_id=payment_id, book_id=book_id)
+    paid_by = columns_of(paid, order.amount, payment_id=payment_id, book_id=book_id, now=now)
     quote = _quote(book_id, payment_id, order, actor, now)
     credit_currency = quote.to_currency if quote else order.amount.currency.code
     destination, to_wallet_id = _destination(book_id, order, credit_currency)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -124,7 +125,9 @@ def usable_tokens(method: StoredMethod) -> dict[str, str]:
     return {name: token for name, token in method.tokens.items() if name in offered}
 
 
-def columns_of(paid: Tenders, whole: Money, *, payment_id: UUID, book_id: UUID) -> dict[str, Any]:
+def columns_of(
+    paid: Tenders, whole: Money, *, payment_id: UUID, book_id: UUID, now: datetime
+) -> dict[str, Any]:
     """The tenders as a payment's columns, and which provider takes the card's part.
 
     :raises AmountTooSmall, AmountNotExpressible: no provider charges the card's part.
@@ -133,7 +136,7 @@ def columns_of(paid: Tenders, whole: Money, *, payment_id: UUID, book_id: UUID) 
     route = None
     if card:
         part = whole - wallet.amount if wallet else whole
-        route = routed(card, part, payment_id=payment_id, book_id=book_id).route
+        route = routed(card, part, payment_id=payment_id, book_id=book_id, now=now).route
     return {
         "payment_method_id": card.payment_method_id if card else None,
         "provider": route.provider if route else "",
@@ -145,7 +148,9 @@ def columns_of(paid: Tenders, whole: Money, *, payment_id: UUID, book_id: UUID) 
     }
 
 
-def routed(card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID) -> Decided:
+def routed(
+    card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID, now: datetime
+) -> Decided:
     """Which of the providers that could charge the card's part of a payment is to do it.
 
     :raises AmountTooSmall, AmountNotExpressible: none of them charges this amount.
@@ -168,7 +173,8 @@ def routed(card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID) 
             amount=amount,
             candidates=tuple(candidates),
             country=card.country,
-        )
+        ),
+        now=now,
     )
 
 
