@@ -6,7 +6,7 @@ class PaymentsConfig(AppConfig):
     label = "payments"
 
     def ready(self) -> None:
-        from apps.payments.sagas import charge, payout, refund
+        from apps.payments.sagas import charge, dispute, payout, refund
         from apps.sagas import definition
 
         for saga in (
@@ -15,5 +15,6 @@ class PaymentsConfig(AppConfig):
             refund.REFUND_CHECK,
             payout.PAYOUT,
             payout.PAYOUT_CHECK,
+            dispute.DISPUTE,
         ):
             definition.register(saga)

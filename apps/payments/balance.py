@@ -12,7 +12,7 @@ from uuid import UUID
 
 from apps.core import db, ids
 from apps.merchants import selectors as merchants
-from apps.payments.models import Payment, Payout, Refund, Reserve
+from apps.payments.models import Dispute, DisputeLine, DisputeMove, Payment, Payout, Refund, Reserve
 from apps.payments.types import BalanceKind
 
 _NOTHING = Decimal(0)
@@ -102,6 +102,42 @@ def reserve_kept(reserve: Reserve, *, now: datetime) -> None:
 
 def reserve_freed(reserve: Reserve, *, now: datetime) -> None:
     _reserve(reserve, BalanceKind.RESERVE_FREED, reserve.amount, now)
+
+
+def disputed(dispute: Dispute, move: DisputeMove, *, now: datetime) -> None:
+    """What a move takes from the merchant at once, or gives back; a wallet's is not in it."""
+    taken = move.bearer_amount
+    if move.wallet_id is not None or not taken:
+        return
+    record(
+        book_id=move.book_id,
+        kind=BalanceKind.DISPUTE if taken > 0 else BalanceKind.DISPUTE_RETURN,
+        source_id=move.id,
+        payment_id=dispute.payment_id,
+        currency=dispute.payment.credit_currency,
+        gross=-taken,
+        available_on=now.date(),
+        payable_at=now,
+        now=now,
+    )
+
+
+def dispute_fee(dispute: Dispute, line: DisputeLine, *, now: datetime) -> None:
+    """What the provider takes for a dispute, passed on; negative where it returns it."""
+    if not line.provider_fee:
+        return
+    record(
+        book_id=line.book_id,
+        kind=BalanceKind.DISPUTE_FEE,
+        source_id=line.id,
+        payment_id=dispute.payment_id,
+        currency=line.currency,
+        gross=_NOTHING,
+        fee=line.provider_fee,
+        available_on=now.date(),
+        payable_at=now,
+        now=now,
+    )
 
 
 def _payout(payout: Payout, kind: BalanceKind, gross: Decimal, now: datetime) -> None:

@@ -76,30 +76,32 @@ def charge(payment: Payment) -> None:
 
 
 def borne_by(payment: Payment, amount: Money) -> Money:
-    """What a further refund of `amount` takes from whom it was credited to.
+    """What a further refund or dispute of `amount` takes from whom it was credited to.
 
     Needs the payment as it is under its lock.
     """
     if not payment.is_converted:
         return amount
-    share = _share(payment, payment.credit(payment.amount_credited), amount)
+    out = payment.refund_reserved + payment.disputed_part
+    share = _share(payment, payment.credit(payment.amount_credited), payment.money(out) + amount)
     return max(payment.credit(_NOTHING), share - payment.credit(payment.credit_returned))
 
 
 def returned_by(payment: Payment, amount: Money, *, taken: Money) -> Money:
     """What of the fee a further refund of `amount`, which takes `taken`, brings back.
 
+    A dispute brings nothing back.
     A refund that failed took its own rounding along, so that a later one may find a little too
     much or too little returned: never less than nothing comes back, and never more than the refund
     takes. Needs the payment as it is under its lock.
     """
-    share = _share(payment, payment.credit(payment.fee_returnable), amount)
+    refunded = payment.money(payment.refund_reserved) + amount
+    share = _share(payment, payment.credit(payment.fee_returnable), refunded)
     due = share - payment.credit(payment.fee_returned)
     return max(payment.credit(_NOTHING), min(due, taken))
 
 
-def _share(payment: Payment, whole: Money, amount: Money) -> Money:
-    """The part of `whole` that all refunds so far and one of `amount` make up."""
+def _share(payment: Payment, whole: Money, out: Money) -> Money:
+    """The part of `whole` that goes with `out` of what was captured."""
     captured = payment.money(payment.amount_captured)
-    refunded = payment.money(payment.refund_reserved) + amount
-    return prorate(whole, min(refunded, captured), captured)
+    return prorate(whole, min(out, captured), captured)

@@ -28,7 +28,7 @@ INVARIANTS = (
         says="never more goes out than came in",
     ),
     Invariant(
-        name="payments: refund counters = refunds",
+        name="payments: counters = refunds and disputes",
         sql="SELECT p.id FROM payments_payment p LEFT JOIN LATERAL (SELECT "
         "coalesce(sum(amount - failed_amount), 0) AS reserved, "
         "coalesce(sum(card_amount) FILTER (WHERE status <> 'FAILED'), 0) AS to_card, "
@@ -36,10 +36,15 @@ INVARIANTS = (
         "coalesce(sum(amount - failed_amount) FILTER (WHERE status <> 'PENDING'), 0) AS refunded, "
         "coalesce(sum(fee_returned - failed_fee), 0) AS fee "
         "FROM payments_refund r WHERE r.payment_id = p.id AND r.book_id = p.book_id) r ON true "
+        "LEFT JOIN LATERAL (SELECT coalesce(sum(amount_open), 0) AS open, "
+        "coalesce(sum(amount_lost), 0) AS lost, coalesce(sum(excess), 0) AS excess, "
+        "coalesce(sum(bearer_amount + shortfall), 0) AS credit "
+        "FROM payments_dispute d WHERE d.payment_id = p.id AND d.book_id = p.book_id) d ON true "
         "WHERE p.refund_reserved <> r.reserved OR p.amount_refunded <> r.refunded "
-        "OR p.card_refund_reserved <> r.to_card OR p.credit_returned <> r.credit "
-        "OR p.fee_returned <> r.fee",
-        says="a payment's counters are the sums of its refunds",
+        "OR p.card_refund_reserved <> r.to_card OR p.credit_returned <> r.credit + d.credit "
+        "OR p.fee_returned <> r.fee OR p.amount_disputed <> d.open "
+        "OR p.amount_charged_back <> d.lost OR p.amount_excess <> d.excess",
+        says="a payment's counters are the sums of its refunds and disputes",
     ),
     Invariant(
         name="payments: every capture has its posting",
@@ -109,15 +114,17 @@ INVARIANTS = (
         says="captured money is credited or promised back, unless a run stands between the two",
     ),
     Invariant(
-        name="payments: platform:fees = fees of credited payments",
+        name="payments: platform:fees = fees of credited payments and disputes",
         sql="SELECT book_id, currency, l.amount, p.amount FROM "
         "(SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount "
         "FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id "
         "WHERE a.code = 'platform:fees' GROUP BY 1, 2) l FULL JOIN "
-        "(SELECT p.book_id, p.credit_currency AS currency, sum(p.fee - p.fee_returned) AS amount "
+        "(SELECT book_id, currency, sum(amount) AS amount FROM (SELECT p.book_id, "
+        "p.credit_currency AS currency, p.fee - p.fee_returned AS amount "
         "FROM payments_payment p JOIN sagas_run s ON s.subject_id = p.id "
         "AND s.book_id = p.book_id AND s.saga = 'charge' "
-        "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) GROUP BY 1, 2) p "
+        "WHERE 'CREDIT_MERCHANT' = ANY (s.completed_steps) UNION ALL SELECT book_id, currency, "
+        "provider_fee FROM payments_dispute_line) fees GROUP BY 1, 2) p "
         "USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(p.amount, 0)",
         says="a fee is booked once with its credit, and what came back with the refunds",
     ),

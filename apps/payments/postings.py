@@ -15,6 +15,9 @@ from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
 from apps.payments.models import (
+    Dispute,
+    DisputeLine,
+    DisputeMove,
     Payment,
     Payout,
     Refund,
@@ -243,6 +246,50 @@ def settled(
         *_signed(clearing, -gross),
     ]
     _post(book_id, f"settlement:{line_reference}", "settlement", lines, occurred_at)
+
+
+def dispute_moved(dispute: Dispute, move: DisputeMove, *, occurred_at: datetime) -> None:
+    """What one look at a dispute changed: opened, won, lost in part or in full, reversed.
+
+    Set aside is `merchant:disputed`. What is lost the provider keeps of what it has withdrawn, or
+    will: its line may come later. All of it is taken from the bearer, and beyond the budget from
+    us; what comes back goes where it was taken.
+    """
+    payment, paid = dispute.payment, dispute.money
+    taken, missing = payment.credit(move.bearer_amount), payment.credit(move.shortfall)
+    lines = [*_signed(_bearer_of(move), taken)]
+    excess = paid(move.excess)
+    if payment.is_converted:
+        lines += _signed(chart.PLATFORM_EXCESS, missing)
+        lines += _signed(chart.PLATFORM_FX, -(taken + missing))
+        lines += _signed(chart.PLATFORM_FX, paid(move.budget_part))
+    else:
+        excess += missing
+    lines += [
+        *_signed(chart.PLATFORM_EXCESS, excess),
+        *_signed(chart.MERCHANT_DISPUTED, -paid(move.amount_open)),
+        *_signed(chart.provider_disputed(dispute.provider), -paid(move.amount_lost)),
+    ]
+    _post(dispute.book_id, f"dispute:{move.id}", "dispute", lines, occurred_at)
+
+
+def dispute_line(line: DisputeLine, *, occurred_at: datetime) -> None:
+    """The provider withdraws the money or returns it, and takes its fee, which is passed on."""
+    gross, fee = Money(line.gross, line.currency), Money(line.provider_fee, line.currency)
+    lines = [
+        *_signed(chart.provider_disputed(line.provider), -gross),
+        *_signed(chart.provider_fees(line.provider), fee),
+        *_signed(chart.provider_clearing(line.provider), gross - fee),
+        *_signed(chart.MERCHANT_PAYABLE, fee),
+        *_signed(chart.PLATFORM_FEES, -fee),
+    ]
+    _post(line.book_id, f"dispute:line:{line.line_reference}", "dispute_line", lines, occurred_at)
+
+
+def _bearer_of(move: DisputeMove) -> str:
+    if move.wallet_id is not None:
+        return chart.wallet_available(move.wallet_id)
+    return chart.MERCHANT_PAYABLE
 
 
 def _signed(code: str, amount: Money) -> list[Line]:

@@ -12,6 +12,7 @@ from apps.core.money import exponent, to_minor
 from apps.ledger.types import BookedTransaction
 from apps.payments.models import (
     BalanceTransaction,
+    Dispute,
     Payment,
     Payout,
     PayoutItem,
@@ -33,6 +34,9 @@ SOURCE_PREFIX: dict[str, str] = {
     BalanceKind.PAYOUT: "po",
     BalanceKind.PAYOUT_FAILURE: "po",
     BalanceKind.PAYOUT_RETURN: "po",
+    BalanceKind.DISPUTE: "dpm",
+    BalanceKind.DISPUTE_RETURN: "dpm",
+    BalanceKind.DISPUTE_FEE: "dpl",
 }
 
 
@@ -57,6 +61,7 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "amount_refunded": minor(payment.amount_refunded),
         "amount_refundable": minor(payment.refundable),
         "amount_disputed": minor(payment.amount_disputed),
+        "amount_charged_back": minor(payment.amount_charged_back),
         "gross": credit_minor(payment.amount_credited),
         "fee": credit_minor(payment.fee),
         "net": credit_minor(payment.amount_credited - payment.fee),
@@ -165,6 +170,37 @@ def render_refund(refund: Refund) -> dict[str, Any]:
         "succeeded_at": time(refund.succeeded_at),
         "failed_at": time(refund.failed_at),
         "created_at": time(refund.created_at),
+    }
+
+
+def render_dispute(dispute: Dispute) -> dict[str, Any]:
+    """The dispute as it stands; see `render_payment` for units."""
+    minor, credit_minor = _minor(dispute.currency), _minor(dispute.payment.credit_currency)
+    return {
+        "id": ids.encode("dp", dispute.id),
+        "object": "dispute",
+        "payment": ids.encode("pay", dispute.payment_id),
+        "status": str(dispute.status),
+        "stage": str(dispute.stage),
+        "reason": str(dispute.reason),
+        "network_reason_code": dispute.network_reason_code or None,
+        "amount": minor(dispute.amount),
+        "currency": dispute.currency,
+        "amount_open": minor(dispute.amount_open),
+        "amount_lost": minor(dispute.amount_lost),
+        "amount_withdrawn": minor(dispute.amount_withdrawn),
+        "amount_returned": minor(dispute.amount_returned),
+        "charged_to_merchant": credit_minor(dispute.bearer_amount),
+        "charged_currency": dispute.payment.credit_currency,
+        "fee": minor(dispute.provider_fee),
+        "provider": dispute.provider,
+        "due_by": time(dispute.due_by),
+        "evidence_submitted_at": time(dispute.evidence_ordered_at),
+        "evidence_received_at": time(dispute.evidence_sent_at),
+        "accept_requested_at": time(dispute.accept_ordered_at),
+        "accepted_at": time(dispute.accepted_at),
+        "opened_at": time(dispute.opened_at),
+        "closed_at": time(dispute.closed_at),
     }
 
 

@@ -22,6 +22,7 @@ from apps.core.types import Actor
 from apps.gateways.types import StatementLine
 from apps.notifications import services as notifications
 from apps.payments.models import (
+    Dispute,
     Payment,
     Payout,
     Refund,
@@ -43,24 +44,24 @@ STALE = "payments: the payment has changed since it was read"
 STALE_REFUND = "payments: the refund has changed since it was read"
 STALE_PAYOUT = "payments: the payout has changed since it was read"
 
-_FIXED = {"id", "book_id", "version", "created_by", "created_at"}
-_FIXED_OF_PAYMENT = _FIXED | {
+FIXED = {"id", "book_id", "version", "created_by", "created_at"}
+_FIXED_OF_PAYMENT = FIXED | {
     *("currency", "amount", "capture_method", "method", "source", "payment_method_id"),
     *("destination", "reference", "description", "return_url", "metadata"),
     *("destination_wallet_id", "wallet_id", "wallet_amount", "hold_id"),
     *("credit_currency", "quote_id", "rate_mid", "rate"),
 }
-_FIXED_OF_PAYOUT = _FIXED | {
+_FIXED_OF_PAYOUT = FIXED | {
     *("kind", "currency", "amount", "wallet_id", "bank_account_id", "provider"),
     *("description", "metadata"),
 }
-_FIXED_OF_REFUND = _FIXED | {
+_FIXED_OF_REFUND = FIXED | {
     *("payment_id", "currency", "amount", "card_amount", "to_wallet_id", "bearer_amount"),
     *("fee_returned", "reason", "metadata", "is_compensation"),
 }
 
 
-class _Table:
+class Table:
     """The statements of one table, built once from its model's columns.
 
     `fixed` columns never change; `fresh` ones have the same value in every new row. They stand in
@@ -124,13 +125,13 @@ _FRESH_PAYMENT = {
     **dict.fromkeys(("fx_spread", "credit_returned"), "0"),
     "available_on": "NULL",
 }
-_PAYMENT = _Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
-_REFUND = _Table(Refund, _FIXED_OF_REFUND)
-_LINE = _Table(SettlementLine, set())
-_TRANSFER = _Table(Transfer, set())
-_PAYOUT = _Table(Payout, _FIXED_OF_PAYOUT)
-_RELEASE = _Table(Release, set())
-_RESERVE = _Table(Reserve, set())
+_PAYMENT = Table(Payment, _FIXED_OF_PAYMENT, _FRESH_PAYMENT)
+_REFUND = Table(Refund, _FIXED_OF_REFUND)
+_LINE = Table(SettlementLine, set())
+_TRANSFER = Table(Transfer, set())
+_PAYOUT = Table(Payout, _FIXED_OF_PAYOUT)
+_RELEASE = Table(Release, set())
+_RESERVE = Table(Reserve, set())
 
 
 def insert_payment(payment: Payment, *, actor: Actor, now: datetime) -> None:
@@ -193,7 +194,7 @@ def save_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> N
 def insert_transfer(transfer: Transfer, *, actor: Actor, now: datetime) -> None:
     """Add a transfer to the caller's transaction: made, and never changed."""
     _TRANSFER.write_new(transfer)
-    _tell(
+    tell(
         transfer,
         "transfer.created",
         payload=render_transfer(transfer),
@@ -246,13 +247,13 @@ def free_reserve(reserve: Reserve, *, actor: Actor, now: datetime) -> None:
         what="payments: the reserve is freed already",
     )
     payload = render_reserve(reserve)
-    _tell(reserve, "reserve.freed", payload=payload, facts={}, actor=actor, now=now, sequence=2)
+    tell(reserve, "reserve.freed", payload=payload, facts={}, actor=actor, now=now, sequence=2)
 
 
 def insert_settlement_line(
     payment: Payment | Payout, line: StatementLine, gross: Money, provider_fee: Money, now: datetime
 ) -> None:
-    """Note that a line of the provider's statement is booked; a second time is refused."""
+    """Note that a line of the provider's statement is paid out; a second time is refused."""
     row = SettlementLine(
         book_id=payment.book_id,
         provider=line.provider,
@@ -273,7 +274,7 @@ def _tell_payment(
 ) -> None:
     facts = {"status": payment.status, "version": payment.version, **more}
     payload = render_payment(payment)
-    _tell(
+    tell(
         payment, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payment.version
     )
 
@@ -281,27 +282,23 @@ def _tell_payment(
 def _tell_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> None:
     facts = {"status": refund.status, "version": refund.version, "payment": str(refund.payment_id)}
     payload = render_refund(refund)
-    _tell(
-        refund, event, payload=payload, facts=facts, actor=actor, now=now, sequence=refund.version
-    )
+    tell(refund, event, payload=payload, facts=facts, actor=actor, now=now, sequence=refund.version)
 
 
 def _tell_payout(payout: Payout, *, event: str, actor: Actor, now: datetime) -> None:
     facts = {"status": payout.status, "version": payout.version, "kind": str(payout.kind)}
     payload = render_payout(payout)
-    _tell(
-        payout, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payout.version
-    )
+    tell(payout, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payout.version)
 
 
 def _tell_once(
     row: Release | Reserve, event: str, payload: dict[str, Any], actor: Actor, now: datetime
 ) -> None:
-    _tell(row, event, payload=payload, facts={}, actor=actor, now=now, sequence=1)
+    tell(row, event, payload=payload, facts={}, actor=actor, now=now, sequence=1)
 
 
-def _tell(
-    row: Payment | Refund | Transfer | Payout | Release | Reserve,
+def tell(
+    row: Payment | Refund | Transfer | Payout | Release | Reserve | Dispute,
     event: str,
     *,
     sequence: int,
@@ -310,6 +307,7 @@ def _tell(
     actor: Actor,
     now: datetime,
 ) -> None:
+    """Publish an event and write its audit row, in the caller's transaction."""
     notifications.publish(
         book_id=row.book_id,
         kind=event,

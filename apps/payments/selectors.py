@@ -13,9 +13,11 @@ from apps.core.errors import NotFound
 from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
-from apps.payments import invariants, payout_invariants
+from apps.payments import dispute_invariants, invariants, payout_invariants
 from apps.payments.models import (
     BankReceipt,
+    DisputeLine,
+    DisputeMove,
     Payment,
     Payout,
     ReceiptPosting,
@@ -166,7 +168,7 @@ def reread(subject: Payment | Refund) -> Payment | Refund:
 
 
 def postings_of(payment: Payment) -> list[BookedTransaction]:
-    """Everything that was booked about a payment and its refunds, in the order of booking."""
+    """What was booked about a payment, its refunds and disputes, in the order of booking."""
     references = [f"capture:{payment.charge_reference}", f"capture:wallet:{payment.id}"]
     references.append(f"credit:{ids.encode('pay', payment.id)}")
     if payment.hold_id is not None:
@@ -175,6 +177,10 @@ def postings_of(payment: Payment) -> list[BookedTransaction]:
     for refund in Refund.objects.filter(book_id=payment.book_id, payment_id=payment.id):
         references.append(f"refund:reserve:{ids.encode('re', refund.id)}")
         references += [f"refund:{refund.provider_reference}", f"refund:wallet:{refund.id}"]
+    of_payment = {"book_id": payment.book_id, "dispute__payment_id": payment.id}
+    references += [f"dispute:{move.id}" for move in DisputeMove.objects.filter(**of_payment)]
+    for line in DisputeLine.objects.filter(**of_payment):
+        references.append(f"dispute:line:{line.line_reference}")
     lines = SettlementLine.objects.filter(book_id=payment.book_id, payment_id=payment.id)
     references += [f"settlement:{line.line_reference}" for line in lines]
     references += [f"undo:{reference}" for reference in references]
@@ -213,4 +219,4 @@ def _open_run_id(payment: Payment) -> UUID | None:
 
 
 # What `check_books` asks.
-INVARIANTS = invariants.INVARIANTS + payout_invariants.INVARIANTS
+INVARIANTS = invariants.INVARIANTS + payout_invariants.INVARIANTS + dispute_invariants.INVARIANTS

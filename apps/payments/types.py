@@ -73,6 +73,15 @@ class PayoutStatus(StrEnum):
     RETURNED = "RETURNED"
 
 
+class DisputeStatus(StrEnum):
+    REPORTED = "REPORTED"  # news of it came; the provider is being asked
+    NEEDS_RESPONSE = "NEEDS_RESPONSE"
+    UNDER_REVIEW = "UNDER_REVIEW"
+    WON = "WON"
+    PART_LOST = "PART_LOST"
+    LOST = "LOST"
+
+
 class BalanceKind(StrEnum):
     """What changed a merchant's balance."""
 
@@ -85,6 +94,9 @@ class BalanceKind(StrEnum):
     PAYOUT = "payout"
     PAYOUT_FAILURE = "payout_failure"
     PAYOUT_RETURN = "payout_return"
+    DISPUTE = "dispute"
+    DISPUTE_RETURN = "dispute_return"
+    DISPUTE_FEE = "dispute_fee"
 
 
 class CaptureMethod(StrEnum):

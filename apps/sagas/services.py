@@ -60,6 +60,21 @@ def start(
     return turn.run
 
 
+def require_last(run: Run | None, *, saga: str, book_id: UUID, subject_id: UUID) -> None:
+    """Guard the caller's commit: `run` is still the newest of the subject's, or there is none.
+
+    For whoever starts one `after` it: of one that began and ended meanwhile it knows nothing.
+
+    :raises db.GuardFailed: (when sent) there is a newer one.
+    """
+    db.require(
+        "NOT EXISTS (SELECT 1 FROM sagas_run WHERE book_id = %s AND saga = %s AND subject_id = %s"
+        " AND (%s::uuid IS NULL OR id > %s))",
+        (book_id, saga, subject_id, run and run.id, run and run.id),
+        what="sagas: there is a newer run",
+    )
+
+
 def advance(*, run_id: UUID) -> Run | None:
     """Take a run that is due and work on it until it ends or waits.
 

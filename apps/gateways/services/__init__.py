@@ -22,6 +22,7 @@ from apps.gateways.services.calls import (
     horizon_seconds,
     journal,
     look_up,
+    require_uncalled,
     send,
 )
 from apps.gateways.services.rules import RULES_LIMIT, PositionTaken, remove_rule, set_rule
@@ -48,6 +49,7 @@ __all__ = [
     "journal",
     "look_up",
     "remove_rule",
+    "require_uncalled",
     "send",
     "set_rule",
 ]

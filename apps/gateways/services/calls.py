@@ -315,3 +315,17 @@ INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
 INSPECT_DISPUTE: Final = _call(Operation.INSPECT_DISPUTE)
 SUBMIT_EVIDENCE: Final = _call(Operation.SUBMIT_EVIDENCE)
 ACCEPT_DISPUTE: Final = _call(Operation.ACCEPT_DISPUTE)
+
+
+def require_uncalled(*, book_id: UUID, subject_id: UUID) -> None:
+    """Guard the caller's commit: no call for this subject was ever promised.
+
+    :raises db.GuardFailed: (when sent) one was.
+    """
+    # An op_key starts with its subject; the semicolon follows the colon.
+    db.require(
+        "NOT EXISTS (SELECT 1 FROM gateways_provider_call WHERE book_id = %s"
+        " AND op_key >= %s AND op_key < %s)",
+        (book_id, f"{subject_id}:", f"{subject_id};"),
+        what="gateways: a call for it is promised",
+    )

@@ -23,6 +23,7 @@ from apps.ledger.services.posting import (
     lock_balance,
     post,
     post_many,
+    require_balance,
     reverse,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "open_book",
     "post",
     "post_many",
+    "require_balance",
     "reverse",
     "take_checkpoints",
     "take_horizon",

@@ -227,6 +227,20 @@ def lock_balance(*, book_id: UUID, code: str, currency: str) -> Money:
     return Money(found or _ZERO, currency)
 
 
+def require_balance(*, book_id: UUID, code: str, amount: Money) -> None:
+    """Guard the caller's commit: a row account has at least `amount`, and keeps it until then.
+
+    For a decision that takes what there is, made on a balance that was read and not locked.
+
+    :raises db.GuardFailed: (when sent) it has less.
+    """
+    db.require(
+        "coalesce(ledger_lock_balance(%s, %s, %s), 0) >= %s",
+        (book_id, code, amount.currency.code, amount.amount),
+        what="ledger: the balance has changed since it was read",
+    )
+
+
 @lru_cache(maxsize=256)
 def _quantum(currency: str) -> Decimal:
     return Decimal(1).scaleb(-exponent(currency))

@@ -1,6 +1,7 @@
 """The tables of payments, by what they are about."""
 
 from apps.payments.models.balance import BalanceTransaction, Release, Reserve, SettlementLine
+from apps.payments.models.dispute import MOVED, Dispute, DisputeLine, DisputeMove, ExcessCase
 from apps.payments.models.fx import ExchangeRate, Quote
 from apps.payments.models.payment import Payment, headline_of
 from apps.payments.models.payout import Payout, PayoutItem, Transfer
@@ -13,8 +14,13 @@ from apps.payments.models.receipt import (
 from apps.payments.models.refund import Refund
 
 __all__ = [
+    "MOVED",
     "BalanceTransaction",
     "BankReceipt",
+    "Dispute",
+    "DisputeLine",
+    "DisputeMove",
+    "ExcessCase",
     "ExchangeRate",
     "Payment",
     "Payout",

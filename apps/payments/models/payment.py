@@ -297,10 +297,19 @@ class Payment(Remembering):
         return self.amount_captured > 0
 
     @property
+    def disputed_part(self) -> Decimal:
+        """What disputes take, or have taken, of the money-out budget."""
+        return self.amount_disputed + self.amount_charged_back - self.amount_excess
+
+    @property
     def refundable(self) -> Decimal:
         """What the money-out budget still has."""
-        out = self.refund_reserved + self.amount_disputed + self.amount_charged_back
-        return max(self.amount_captured + self.amount_excess - out, ZERO)
+        return max(self.amount_captured - self.refund_reserved - self.disputed_part, ZERO)
+
+    @property
+    def card_refundable(self) -> Decimal:
+        """What of the card's part neither refunds nor disputes have taken back."""
+        return max(self.card_captured - self.card_refund_reserved - self.disputed_part, ZERO)
 
     @_moves("validate")
     def mark_validated(self) -> None: ...

@@ -40,6 +40,18 @@ def ready(context: Context, request: Request) -> Decision:
     return Ready(str(request.operation), freeze(request))
 
 
+def promise(context: Context, request: Request) -> Decision:
+    """As `ready`, for a refund or a dispute of a payment that is charged: another may be at it.
+
+    After an answer the slot was our own, and is let go in this very commit.
+    """
+    if not context.answered and gateways.find_open_call(
+        book_id=context.run.book_id, payment_id=request.payment_id
+    ):
+        return Wait(context.now + SLOT_TAKEN, "another_call")
+    return until_it_is_well(request, context.now) or Ready(str(request.operation), freeze(request))
+
+
 def until_it_is_well(request: Request, now: datetime) -> Wait | None:
     """How long a call is not worth making, since the provider's circuit for it is open.
 

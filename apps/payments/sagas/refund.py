@@ -14,15 +14,12 @@ from apps.core import ids
 from apps.core.errors import CardError
 from apps.core.money import prorate, to_minor
 from apps.core.types import Actor
-from apps.gateways import selectors as gateways_selectors
 from apps.gateways import services as gateways
 from apps.gateways.types import (
     InspectRefundRequest,
     ProviderRefund,
     RefundRequest,
     RefundStatus,
-    Request,
-    freeze,
 )
 from apps.idempotency import services as idempotency
 from apps.payments import balance, postings, records, selectors
@@ -35,7 +32,6 @@ from apps.sagas.definition import (
     Decision,
     Observation,
     Outcome,
-    Ready,
     Remote,
     Saga,
     Skip,
@@ -44,7 +40,6 @@ from apps.sagas.definition import (
 )
 from apps.wallets import services as wallets
 
-SLOT_TAKEN = timedelta(seconds=1)
 # A refund the provider took on may still be pending for days; a webhook tells sooner.
 PENDING_CHECK = timedelta(hours=6)
 PERSON_AFTER = timedelta(hours=24)
@@ -64,15 +59,21 @@ class RefundFailed(CardError):
 def send(context: Context) -> Decision:
     """Send the refund; two refunds of one payment go one after the other.
 
+    The promise is guarded by the payment's version: a dispute cancels what is not promised yet.
+
     :raises WalletClosed: the wallet that was to take a part of it is closed by now.
+    :raises RefundFailed: the provider has refused it, or a dispute has canceled it.
     """
     refund: Refund = context.subject
+    if refund.status == Status.FAILED:  # a dispute has canceled it
+        raise RefundFailed(decline_code=refund.failure_code)
     if refund.to_wallet_id is not None and "refund" not in context.results:
         wallets.require_open_now(book_id=refund.book_id, wallet_id=refund.to_wallet_id)
     if not refund.card_amount:
         return Skip()
     if "refund" not in context.results:
-        return _ready(context, _request(refund.payment, refund))
+        records.require_unchanged(refund.payment)
+        return asking.promise(context, _request(refund.payment, refund))
     told = _last_told(context)
     if told.status is RefundStatus.SUCCEEDED:
         return Skip()
@@ -80,7 +81,7 @@ def send(context: Context) -> Decision:
         raise RefundFailed(decline_code=told.provider_code or None)
     if context.answered:
         return _wait_for_the_bank(context, refund, told)
-    return _ready(context, _inspect(refund.payment, told.provider_reference))
+    return asking.promise(context, _inspect(refund.payment, told.provider_reference))
 
 
 def sent(context: Context) -> None:
@@ -93,7 +94,9 @@ def failed(context: Context, abort: Abort) -> None:
     """The money goes back where it came from, and the budget is free again."""
     refund: Refund = context.subject
     idempotency.let_expire(resource_id=refund.id, now=context.now)
-    _fail(refund.payment, refund, abort.decline_code or abort.code, context.now)
+    if refund.status == Status.FAILED:
+        return
+    fail(refund.payment, refund, abort.decline_code or abort.code, context.now)
 
 
 # --- news of a refund that had ended: it may fail days later --------------------------------------
@@ -103,7 +106,7 @@ def check(context: Context) -> Decision:
     refund: Refund = context.subject
     if "inspect_refund" in context.results:
         return Skip()
-    return _ready(context, _inspect(refund.payment, refund.provider_reference))
+    return asking.promise(context, _inspect(refund.payment, refund.provider_reference))
 
 
 def checked(context: Context) -> None:
@@ -112,7 +115,7 @@ def checked(context: Context) -> None:
     if told.status is RefundStatus.FAILED and refund.status == Status.SUCCEEDED:
         if refund.is_compensation:  # nobody here may keep the money: a person finds another way
             raise RuntimeError("the refund of an undone payment has failed at the bank")
-        _fail(refund.payment, refund, told.provider_code or "refund_failed", context.now)
+        fail(refund.payment, refund, told.provider_code or "refund_failed", context.now)
 
 
 # --- the undo of a capture: from unallocated, never from the merchant -----------------------------
@@ -129,7 +132,7 @@ def give_back(context: Context) -> Decision:
     if refund.status == Status.SUCCEEDED or not refund.card_amount:
         return Skip()
     if "refund" not in context.results:
-        return _ready(context, _request(payment, refund))
+        return asking.promise(context, _request(payment, refund))
     if context.results["refund"].outcome is Outcome.FAILED:
         return _ask_again(context, refund)
     told = _last_told(context)
@@ -139,7 +142,7 @@ def give_back(context: Context) -> Decision:
         return Skip()
     if context.answered:
         return _wait_for_the_bank(context, refund, told)
-    return _ready(context, _inspect(payment, told.provider_reference))
+    return asking.promise(context, _inspect(payment, told.provider_reference))
 
 
 def given_back(context: Context) -> None:
@@ -158,7 +161,7 @@ def _ask_again(context: Context, refund: Refund) -> Decision:
         return Wait(context.now + PENDING_CHECK, "refund_refused")
     if context.now - refund.created_at > PERSON_AFTER:
         raise RuntimeError("the provider refuses to give a captured payment back")
-    return _ready(context, _request(context.subject, refund))
+    return asking.promise(context, _request(context.subject, refund))
 
 
 def _promise(payment: Payment, now: datetime) -> Refund:
@@ -207,7 +210,7 @@ def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now:
     postings.refund_confirmed(refund, occurred_at=now)
 
 
-def _fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
+def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
     """All of it did not stand, or, once it was confirmed, the card's part: see `Refund`."""
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
@@ -243,21 +246,6 @@ def _inspect(payment: Payment, provider_reference: str) -> InspectRefundRequest:
     return InspectRefundRequest(
         provider=payment.provider, payment_id=payment.id, provider_reference=provider_reference
     )
-
-
-def _ready(context: Context, request: Request) -> Decision:
-    """Promise a call, unless the payment's one slot for an open call is taken: then wait for it.
-
-    After an answer the slot was our own, and is let go in this very commit.
-    """
-    if not context.answered and gateways_selectors.find_open_call(
-        book_id=context.run.book_id, payment_id=request.payment_id
-    ):
-        return Wait(context.now + SLOT_TAKEN, "another_call")
-    waiting = asking.until_it_is_well(request, context.now)
-    if waiting is not None:
-        return waiting
-    return Ready(str(request.operation), freeze(request))
 
 
 def _told_of(context: Context, refund: Refund) -> ProviderRefund | None:

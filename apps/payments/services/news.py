@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from apps.gateways.selectors import Owner
 from apps.gateways.types import KEPT, LineKind, StatementLine, Topic
 from apps.payments import payout_selectors, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
+from apps.payments.services import disputes
 from apps.payments.types import PayoutStatus, RefundStatus
 from apps.sagas import services as sagas
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SETTLED_KINDS = (LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE)
+SETTLED_KINDS = (
+    *(LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE),
+    *disputes.DISPUTE_KINDS,
+)
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
 
@@ -45,7 +50,7 @@ def apply_event(*, event_id: UUID, now: datetime) -> None:
     if event is None or event.is_done:
         return
     topic = inbox.topic_of(provider=event.provider, kind=event.kind)
-    if topic not in (Topic.PAYMENT, Topic.REFUND, Topic.PAYOUT):
+    if topic is Topic.OTHER:
         keep(event_id=event_id, reason="kind not handled", now=now)
         return
     reference = event.payment_reference or event.object_reference
@@ -64,6 +69,13 @@ def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime)
     book_id, payment_id = owner.book_id, owner.payment_id
     if topic is Topic.PAYOUT:
         return _nudge_payout(owner, now)
+    if topic is Topic.DISPUTE:
+        return disputes.nudge(
+            selectors.get(book_id, payment_id),
+            provider=event.provider,
+            reference=event.object_reference,
+            now=now,
+        )
     if topic is Topic.PAYMENT:
         return _nudged(selectors.find_charge_run(selectors.get(book_id, payment_id)), now)
     refund = selectors.find_refund_by_provider(book_id, payment_id, event.object_reference)
@@ -136,30 +148,32 @@ def keep(*, event_id: UUID, reason: str, now: datetime) -> None:
 
 
 def settle(*, provider: str, since: datetime, now: datetime) -> int:
-    """Book every line of every payout that the provider made since; how many were new.
+    """Book every line of every payout that the provider made since, and of disputes every line.
 
+    How many were new.
     Retries: safe; a line is booked once. Transaction: one a line; none may be open.
 
     :raises OutcomeUnknown: the provider could not be asked; what was booked stays booked.
     """
-    lines = statements.fetch(provider=provider, since=since)
-    # What we ordered pays no lines out: it is one itself, of one of these.
-    payouts = [
-        line.source_reference
-        for line in lines
-        if line.kind is LineKind.PAYOUT and not line.is_ordered
-    ]
-    return sum(
-        _settled(line, now)
+    payouts, withdrawn = [], []
+    for line in statements.fetch(provider=provider, since=since):
+        if line.kind in disputes.DISPUTE_KINDS:
+            withdrawn.append(line)
+        # What we ordered pays no lines out: it is one itself, of one of these.
+        elif line.kind is LineKind.PAYOUT and not line.is_ordered:
+            payouts.append(line.source_reference)
+    booked = sum(_booked(disputes.apply_line, line, now) for line in withdrawn)
+    return booked + sum(
+        _booked(apply_settlement, line, now)
         for payout in payouts
         for line in statements.fetch(provider=provider, payout=payout)
     )
 
 
-def _settled(line: StatementLine, now: datetime) -> bool:
+def _booked(apply: Callable[..., bool], line: StatementLine, now: datetime) -> bool:
     """One line that cannot be booked keeps no other from it; it comes again with the next run."""
     try:
-        return apply_settlement(line, now=now)
+        return apply(line, now=now)
     except Exception:
         log.exception("payments.line_not_settled", line=line.line_reference)
         return False
@@ -184,8 +198,11 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
         payment = selectors.lock(owner.book_id, owner.payment_id)
         # A capture whose answer we still wait for is settled once it is in the books.
         is_booked = selectors.has_settlement_line(payment, line.provider, line.line_reference)
-        if is_booked or not payment.is_captured:
+        is_dispute = line.kind in disputes.DISPUTE_KINDS
+        if is_booked or not (payment.is_captured or is_dispute):
             return False
+        if is_dispute:
+            disputes.book_line(payment, line, now=now)
         _book_line(payment, line, now)
     return True
 
@@ -204,6 +221,8 @@ def _book_line(payment: Payment | Payout, line: StatementLine, now: datetime) ->
     gross = from_minor(line.gross_minor, line.currency)
     provider_fee = from_minor(line.fee_minor, line.currency)
     records.insert_settlement_line(payment, line, gross, provider_fee, now)
+    if line.kind in disputes.DISPUTE_KINDS:  # its gross and fee were booked when it appeared
+        gross, provider_fee = gross - provider_fee, provider_fee * 0
     postings.settled(
         book_id=payment.book_id,
         provider=line.provider,

@@ -357,7 +357,7 @@ def _refund_parts(payment: Payment, wanted: Money, order: NewRefund) -> tuple[De
         wallet = receiving_wallet(payment.book_id, order.wallet, payment.currency, param="wallet")
         return Decimal(0), wallet.id
     bank_transfers.refuse(payment)
-    to_card = min(wanted.amount, payment.card_captured - payment.card_refund_reserved)
+    to_card = min(wanted.amount, payment.card_refundable)
     if to_card == wanted.amount:
         return to_card, None
     assert payment.wallet_id is not None, "what no card paid, a wallet did"

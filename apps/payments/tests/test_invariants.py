@@ -40,7 +40,9 @@ BROKEN_BY = {
         _DROP + "payments_payment_money_out_budget",
         "UPDATE payments_payment SET refund_reserved = 101",
     ],
-    "payments: refund counters = refunds": ["UPDATE payments_payment SET refund_reserved = 41"],
+    "payments: counters = refunds and disputes": [
+        "UPDATE payments_payment SET refund_reserved = 41"
+    ],
     "payments: every capture has its posting": [
         "UPDATE payments_payment SET charge_reference = 'ch_x'"
     ],
@@ -55,7 +57,9 @@ BROKEN_BY = {
     ],
     "payments: refund:payable = open refunds": [_NEW_REFUND.format("PENDING")],
     "payments: nothing unallocated without a run": [_ONE_MORE.format("payment:unallocated")],
-    "payments: platform:fees = fees of credited payments": [_ONE_MORE.format("platform:fees")],
+    "payments: platform:fees = fees of credited payments and disputes": [
+        _ONE_MORE.format("platform:fees")
+    ],
     "payments: every change has its event and its audit row": [
         "DELETE FROM audit_entry WHERE action = 'payment.captured'"
     ],

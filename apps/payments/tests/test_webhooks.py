@@ -100,17 +100,6 @@ class TestAnEvent:
 
         assert news.notes() == {"payout.created": "kept: unknown object"}
 
-    def test_about_a_dispute_is_kept_for_whoever_handles_it_one_day(
-        self, merchant: Merchant, simulator: Simulator
-    ) -> None:
-        payment_id = merchant.captured()
-        simulator.dispute(simulator.effects(payment_id)["charge_ids"][0])
-
-        news.tell(simulator, "charge.dispute.created")
-
-        assert news.notes() == {"charge.dispute.created": "kept: kind not handled"}
-        assert merchant.payment(payment_id).status == "CAPTURED"
-
     def test_about_a_refund_made_elsewhere_is_kept_and_changes_nothing(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:

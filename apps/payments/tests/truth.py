@@ -68,6 +68,11 @@ def finish_everything(limit: int = 40) -> None:
 def settle(simulator: Simulator) -> int:
     """The provider pays out everything, and we book its statement; how many lines were new."""
     simulator.pay_out()
+    return book_statement()
+
+
+def book_statement() -> int:
+    """Book what there is of the provider's statement; how many lines were new."""
     now = clock.now()
     return services.settle(provider="stripe", since=now - timedelta(days=1), now=now)
 

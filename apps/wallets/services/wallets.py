@@ -175,6 +175,26 @@ def freeze_wallet(*, book_id: UUID, wallet_id: UUID, actor: Actor, now: datetime
         _move(wallet, WalletStatus.FROZEN, "wallet.frozen", actor, now)
 
 
+def freeze_as_read(*, book_id: UUID, wallet_id: UUID, actor: Actor, now: datetime) -> bool:
+    """As `freeze_wallet`, inside the caller's unit; False if nothing goes out of it as it is.
+
+    :raises NotFound: no such wallet, or another merchant's.
+    :raises db.GuardFailed: (when sent) it was frozen or closed since.
+    """
+    wallet = selectors.get_wallet(book_id=book_id, id=wallet_id)
+    if wallet.status != WalletStatus.ACTIVE:
+        return False
+    db.write(
+        "UPDATE wallets_wallet SET status = 'FROZEN', version = version + 1"
+        " WHERE id = %s AND book_id = %s AND status = 'ACTIVE'",
+        (wallet_id, book_id),
+        expect=1,
+        what=NOT_ACTIVE,
+    )
+    _record(wallet, "wallet.frozen", actor, now)
+    return True
+
+
 def unfreeze_wallet(*, book_id: UUID, wallet_id: UUID, actor: Actor, now: datetime) -> None:
     """Let money out of the wallet again.
 

@@ -1,0 +1,78 @@
+"""Looking at disputes. Every look at a merchant's objects names the merchant's book."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.core import ids
+from apps.core.errors import NotFound
+from apps.payments.models import Dispute, DisputeLine, ExcessCase
+from apps.payments.types import DisputeStatus
+from apps.sagas import selectors as sagas
+
+if TYPE_CHECKING:
+    from apps.sagas.models import Run
+
+
+def load(book_id: UUID, dispute_id: UUID) -> Dispute:
+    """A dispute with its payment, also one of which nothing is known yet."""
+    return Dispute.objects.select_related("payment").get(book_id=book_id, id=dispute_id)
+
+
+def get(book_id: UUID, dispute_id: UUID) -> Dispute:
+    """A dispute of this merchant's, with its payment.
+
+    :raises NotFound: there is none, it is somebody else's, or nothing is known of it yet.
+    """
+    dispute = list_disputes(book_id).filter(id=dispute_id).first()
+    if dispute is None:
+        raise NotFound(f"No such dispute: {ids.encode('dp', dispute_id)}.", param="id")
+    return dispute
+
+
+def lock(book_id: UUID, dispute_id: UUID) -> Dispute:
+    """The same as `load`, locked until the transaction ends."""
+    rows = Dispute.objects.select_related("payment").select_for_update(of=("self",))
+    return rows.get(book_id=book_id, id=dispute_id)
+
+
+def list_disputes(book_id: UUID, payment_id: UUID | None = None) -> QuerySet[Dispute]:
+    """A merchant's disputes, of one payment or of all, as far as they are known."""
+    disputes = Dispute.objects.select_related("payment").filter(book_id=book_id)
+    disputes = disputes.exclude(status=DisputeStatus.REPORTED)
+    return disputes.filter(payment_id=payment_id) if payment_id else disputes
+
+
+def find_by_provider(book_id: UUID, provider: str, reference: str) -> Dispute | None:
+    """The dispute that the provider knows under this id."""
+    return Dispute.objects.filter(
+        book_id=book_id, provider=provider, provider_reference=reference
+    ).first()
+
+
+def has_line(book_id: UUID, provider: str, line_reference: str) -> bool:
+    """Whether this line of the provider's statement is booked."""
+    return DisputeLine.objects.filter(
+        book_id=book_id, provider=provider, line_reference=line_reference
+    ).exists()
+
+
+def find_run(dispute: Dispute) -> Run | None:
+    """The newest run that looked at it."""
+    return sagas.find(book_id=dispute.book_id, saga="dispute", subject_id=dispute.id)
+
+
+def find_open_case(dispute: Dispute) -> ExcessCase | None:
+    return ExcessCase.objects.filter(
+        book_id=dispute.book_id, dispute_id=dispute.id, closed_at=None
+    ).first()
+
+
+def list_not_looked_at(*, since: datetime, limit: int) -> QuerySet[Dispute]:
+    """Disputes that are open, or not known yet, and that nobody has asked about for a while."""
+    waiting = Dispute.objects.filter(closed_at=None, updated_at__lt=since)
+    return waiting.exclude(looked_at__gte=since).order_by("id")[:limit]

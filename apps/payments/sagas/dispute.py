@@ -1,0 +1,75 @@
+"""Looking at a dispute: ask the provider how it stands, follow it, and carry out an order.
+
+A dispute is a state machine fed by outside facts, and a run is one look at it: whoever has news, a
+line of a statement or an order starts one, or nudges the one that is under way. What the provider
+answers is applied whatever it is (`disputing.follow`); then, if the merchant has ordered an answer,
+it is sent, and what the provider says to that is applied as well.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from apps.core.types import Actor
+from apps.gateways import services as gateways
+from apps.gateways.types import InspectDisputeRequest, ProviderDispute
+from apps.payments import dispute_selectors, selectors
+from apps.payments.models import Dispute, Payment
+from apps.payments.sagas import asking, disputing
+from apps.sagas.definition import (
+    Abort,
+    Context,
+    Decision,
+    Remote,
+    Saga,
+    Skip,
+    Wait,
+    nothing,
+)
+
+# The charge whose money is disputed is about to be credited; only then there is a bearer.
+CREDIT_CHECK = timedelta(seconds=5)
+SYSTEM: Actor = "system"
+
+
+def look(context: Context) -> Decision:
+    """Ask, and follow what is answered, once the payment is credited or was given up."""
+    dispute: Dispute = context.subject
+    if context.answered not in context.results:  # begun, nudged, or back from waiting
+        return _inspect(context, dispute)
+    if _is_about_to_be_credited(dispute.payment):
+        return Wait(context.now + CREDIT_CHECK, "crediting")
+    told = ProviderDispute.from_json(context.results[context.answered].result)
+    if disputing.grows(dispute, told) and disputing.freeze_wallet(dispute.payment, now=context.now):
+        return Wait(context.now, "freezing")
+    disputing.follow(dispute, told, now=context.now)
+    return Skip()
+
+
+def _inspect(context: Context, dispute: Dispute) -> Decision:
+    return asking.promise(
+        context,
+        InspectDisputeRequest(
+            provider=dispute.provider,
+            payment_id=dispute.payment_id,
+            provider_reference=dispute.provider_reference,
+        ),
+    )
+
+
+def _is_about_to_be_credited(payment: Payment) -> bool:
+    run = selectors.find_charge_run(payment)
+    return run is not None and run.is_open and "CREDIT_MERCHANT" not in run.completed_steps
+
+
+def _given_up(_context: Context, _abort: Abort) -> None:
+    """The provider does not know it, or does not tell: what was known stays."""
+
+
+DISPUTE = Saga(
+    "dispute",
+    steps=(Remote(look, calls=(gateways.INSPECT_DISPUTE,), then=nothing, undo=nothing),),
+    journal=gateways.journal,
+    load=dispute_selectors.load,
+    on_abort=_given_up,
+)

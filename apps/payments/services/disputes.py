@@ -1,0 +1,124 @@
+"""Disputes as they are heard of: news that makes us look, and lines of a statement, which are
+booked when they appear, before or after anything else is known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from apps.core import db, ids
+from apps.core.money import from_minor
+from apps.gateways import selectors as gateways
+from apps.gateways.types import LineKind, StatementLine
+from apps.payments import (
+    balance,
+    dispute_records,
+    dispute_selectors,
+    postings,
+    selectors,
+)
+from apps.payments.models import Dispute, DisputeLine, Payment
+from apps.sagas import services as sagas
+
+if TYPE_CHECKING:
+    from apps.sagas.models import Run
+
+DISPUTE_KINDS = (LineKind.DISPUTE, LineKind.DISPUTE_REVERSAL)
+
+
+def find_or_report(payment: Payment, *, provider: str, reference: str, now: datetime) -> Dispute:
+    """The dispute of this name; a new one of which nothing is known until it is looked at.
+
+    Transaction: joins the caller's. IntegrityError (when sent): somebody noted it at this moment.
+    """
+    dispute = dispute_selectors.find_by_provider(payment.book_id, provider, reference)
+    if dispute is not None:
+        return dispute
+    dispute = Dispute(
+        id=ids.new_id(),
+        book_id=payment.book_id,
+        payment=payment,
+        provider=provider,
+        provider_reference=reference,
+        currency=payment.currency,
+        created_at=now,
+        updated_at=now,
+    )
+    dispute_records.insert_dispute(dispute)
+    return dispute
+
+
+def look(dispute: Dispute, *, now: datetime, must_wait: bool = False) -> Run:
+    """Have the provider asked how the dispute stands, and an order carried out.
+
+    With `must_wait` a look that is being taken right now is not enough: see `sagas.resume`.
+    Transaction: joins the caller's. IntegrityError (when sent): somebody begins at this moment.
+
+    :raises db.GuardFailed: (when sent, with `must_wait`) somebody is looking.
+    """
+    run = dispute_selectors.find_run(dispute)
+    if run is not None and run.is_open:
+        sagas.resume(run_id=run.id, now=now, must_wait=must_wait)
+        return run
+    sagas.require_last(run, saga="dispute", book_id=dispute.book_id, subject_id=dispute.id)
+    run = sagas.start(
+        saga="dispute", book_id=dispute.book_id, subject_id=dispute.id, now=now, after=run
+    )
+    db.on_commit(partial(sagas.hand_over, run))
+    return run
+
+
+def apply_line(line: StatementLine, *, now: datetime) -> bool:
+    """Book a line about a dispute as it appears in the provider's statement, paid out or not.
+
+    False: it is booked already, or is not ours.
+    Retries: safe; a line is booked once, under its own reference.
+    Transaction: its own; the payment stays locked until its commit.
+    """
+    owner = gateways.find_owner(provider=line.provider, reference=line.payment_reference)
+    if owner is None:
+        return False
+    with transaction.atomic():
+        payment = selectors.lock(owner.book_id, owner.payment_id)
+        return book_line(payment, line, now=now)
+
+
+def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
+    """As `apply_line`, of a payment that the caller's transaction has locked."""
+    if dispute_selectors.has_line(payment.book_id, line.provider, line.line_reference):
+        return False
+    found = find_or_report(
+        payment, provider=line.provider, reference=line.source_reference, now=now
+    )
+    dispute = dispute_selectors.lock(found.book_id, found.id)
+    booked = DisputeLine(
+        id=ids.new_id(),
+        book_id=dispute.book_id,
+        dispute=dispute,
+        provider=line.provider,
+        line_reference=line.line_reference,
+        kind=str(line.kind),
+        currency=line.currency,
+        gross=from_minor(line.gross_minor, line.currency).amount,
+        provider_fee=from_minor(line.fee_minor, line.currency).amount,
+        created_at=now,
+    )
+    dispute_records.insert_line(booked)
+    dispute_records.count_line(dispute, booked, now=now)
+    postings.dispute_line(booked, occurred_at=line.occurred_at)
+    balance.dispute_fee(dispute, booked, now=now)
+    look(dispute, now=now)
+    return True
+
+
+def nudge(payment: Payment, *, provider: str, reference: str, now: datetime) -> str:
+    """There is news of a dispute: look at it; what to note of the event.
+
+    Transaction and errors: as `look`, with `must_wait`.
+    """
+    dispute = find_or_report(payment, provider=provider, reference=reference, now=now)
+    look(dispute, now=now, must_wait=True)
+    return "asking"

@@ -1,0 +1,197 @@
+"""Of whom a dispute takes: the payment's budget, a wallet, and us; and what becomes of refunds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from apps.core import clock
+from apps.core.money import Money
+from apps.payments.models import ExcessCase
+from apps.payments.services import quotes
+from apps.payments.tests import purses, truth
+from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.payments.tests.objections import (
+    DISPUTED,
+    EXCESS,
+    PAYABLE,
+    assert_whole,
+    hear,
+    only_dispute,
+    open_dispute,
+    reserve_refund,
+    usd,
+)
+from paysys.testing.simulator import Simulator
+
+
+class TestTheBudget:
+    def test_is_the_payments_and_what_exceeds_it_is_ours_with_a_case(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000)
+        merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 3_000})
+        reference = open_dispute(simulator, payment_id)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id)
+        assert (dispute.budget_part, dispute.excess) == (70, 30)
+        assert merchant.balance(DISPUTED) == usd("100.00"), "all of it is set aside"
+        assert merchant.balance(EXCESS) == usd("30.00")
+        assert ExcessCase.objects.get().closed_at is None
+
+        simulator.decide(reference, "win", amount=4_000)
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id)
+        assert (dispute.budget_part, dispute.excess) == (60, 0), "ours comes back first"
+        assert merchant.balance(EXCESS) == usd("0.00")
+        assert ExcessCase.objects.get().closed_at is not None
+
+    def test_is_closed_to_refunds_while_a_dispute_is_open(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000)
+        open_dispute(simulator, payment_id, amount=4_000)
+        hear(simulator)
+
+        answer = merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 1_000})
+
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "payment_not_refundable")
+        assert_whole(merchant, simulator, payment_id)
+
+    def test_of_a_refund_that_was_sent_stays_the_refunds(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000, "pm_card_pendingRefund")
+        refund = merchant.post(f"/v1/payments/{payment_id}/refund", {}).json()
+        assert refund["status"] == "PENDING"
+        open_dispute(simulator, payment_id)
+        hear(simulator)
+        assert only_dispute(merchant).excess == 100
+        simulator.settle()
+
+        truth.make_refunds_due()
+        truth.finish_everything()
+
+        assert merchant.refund(refund["id"]).status == "SUCCEEDED"
+        assert_whole(merchant, simulator, payment_id)
+        assert merchant.balance(EXCESS) == usd("100.00")
+
+    def test_of_a_refund_that_was_not_sent_is_free_again(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000)
+        refund_id = reserve_refund(merchant, payment_id, 4_000)
+        open_dispute(simulator, payment_id)
+
+        hear(simulator)
+        truth.finish_everything()
+
+        refund = merchant.refund(refund_id)
+        assert (refund.status, refund.failure_code) == ("FAILED", "payment_disputed")
+        assert simulator.effects(payment_id)["refunds"] == 0
+        dispute = assert_whole(merchant, simulator, payment_id)
+        assert (dispute.budget_part, dispute.excess) == (100, 0)
+        assert merchant.balance(PAYABLE) == usd("-100.00")
+
+
+class TestATopUp:
+    def topped_up(self, merchant: Merchant, amount: int, spent: int) -> tuple[str, str]:
+        """A payment into a wallet of which so much is spent again."""
+        wallet = purses.wallet(merchant)
+        payment_id = merchant.pay(amount, destination=wallet).json()["id"]
+        finish_runs()
+        if spent:
+            assert merchant.pay(spent, wallet).status_code == 201
+        return payment_id, wallet
+
+    def test_takes_what_the_wallet_still_has_and_freezes_it(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=7_000)
+        open_dispute(simulator, payment_id)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id, alone=False)
+        assert (dispute.bearer_amount, dispute.shortfall, dispute.excess) == (30, 70, 0)
+        assert merchant.payment(payment_id).amount_excess == 0
+        assert purses.inside(merchant, wallet) == (0, 0)
+        assert merchant.balance(EXCESS) == usd("70.00")
+        assert merchant.balance(DISPUTED) == usd("100.00")
+        assert ExcessCase.objects.get().closed_at is None
+        refused = merchant.pay(100, wallet)
+        assert refused.json()["error"]["code"] == "wallet_frozen"
+
+    def test_that_is_won_gives_ours_back_first(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=7_000)
+        reference = open_dispute(simulator, payment_id)
+        hear(simulator)
+        simulator.decide(reference, "win", amount=8_000)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id, alone=False)
+        assert (dispute.bearer_amount, dispute.shortfall) == (20, 0)
+        assert purses.inside(merchant, wallet) == (1_000, 0)
+        assert ExcessCase.objects.get().closed_at is not None
+
+    def test_into_a_wallet_that_closed_goes_to_the_merchant_when_won(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=0)
+        reference = open_dispute(simulator, payment_id)
+        hear(simulator)
+        assert merchant.post(f"/v1/wallets/{wallet}/close").status_code == 200
+        simulator.decide(reference, "win")
+        before = merchant.balance(PAYABLE)
+
+        hear(simulator)
+
+        assert_whole(merchant, simulator, payment_id, alone=False)
+        assert purses.inside(merchant, wallet) == (0, 0)
+        assert merchant.balance(PAYABLE) - before == usd("100.00")
+
+
+class TestAConvertedPayment:
+    def test_takes_of_the_merchant_what_it_was_credited_for_it(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        now = clock.now()
+        quotes.set_rate(
+            currency="USD", day=now.date(), per_euro=Decimal("1.25"), actor="system", now=now
+        )
+        quote = merchant.post("/v1/quotes", {"from": "EUR", "to": "USD", "amount": 8_001})
+        payment_id = merchant.post(
+            "/v1/payments",
+            {
+                "amount": 8_001,
+                "currency": "EUR",
+                "source": "pm_card_visa",
+                "quote": quote.json()["id"],
+            },
+        ).json()["id"]
+        finish_runs()
+        merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 1_000})
+        before = merchant.balance(PAYABLE)
+        reference = open_dispute(simulator, payment_id)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id)
+        payment = merchant.payment(payment_id)
+        assert (dispute.budget_part, dispute.excess) == (Decimal("70.01"), 10)
+        assert payment.credit_returned == payment.amount_credited, "to the last cent"
+        assert before - merchant.balance(PAYABLE) == Money(dispute.bearer_amount, "USD")
+        assert merchant.balance(DISPUTED, "EUR") == Money("80.01", "EUR")
+
+        simulator.decide(reference, "win", amount=4_000)
+        hear(simulator)
+
+        assert_whole(merchant, simulator, payment_id)
+        assert merchant.payment(payment_id).amount_charged_back == Decimal("40.01")
+        assert merchant.balance(EXCESS, "EUR") == Money("0.00", "EUR")
