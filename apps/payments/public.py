@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.core import ids
 from apps.core.money import exponent, to_minor
+from apps.gateways.types import DECLINES
 from apps.ledger.types import BookedTransaction
 from apps.payments.models import (
     BalanceTransaction,
@@ -21,7 +22,7 @@ from apps.payments.models import (
     Reserve,
     Transfer,
 )
-from apps.payments.types import BalanceKind
+from apps.payments.types import BalanceKind, advice
 
 # Whose id the `source` of a line of the balance is.
 SOURCE_PREFIX: dict[str, str] = {
@@ -47,9 +48,6 @@ def payment_id(payment: Payment) -> str:
 def render_payment(payment: Payment) -> dict[str, Any]:
     """The payment as it stands; amounts are integers in minor units, times are ISO 8601 in UTC."""
     minor, credit_minor = _minor(payment.currency), _minor(payment.credit_currency)
-    failure = None
-    if payment.failure_code:
-        failure = {"code": payment.failure_code, "message": payment.failure_message}
     return {
         "id": payment_id(payment),
         "object": "payment",
@@ -77,7 +75,7 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "provider": payment.provider or None,
         "card": payment.card,
         "next_action": payment.next_action,
-        "failure": failure,
+        "failure": _failure(payment) if payment.failure_code else None,
         "capture_before": time(payment.capture_before),
         "expected_by": time(payment.expected_by),
         "void_requested_at": time(payment.void_requested_at),
@@ -86,6 +84,19 @@ def render_payment(payment: Payment) -> dict[str, Any]:
         "settled_at": time(payment.settled_at),
         "available_on": payment.available_on.isoformat() if payment.available_on else None,
         "created_at": time(payment.created_at),
+    }
+
+
+def _failure(payment: Payment) -> dict[str, Any]:
+    """Why it ended; `decline_code` where a provider, or whoever holds the money, said so."""
+    code = payment.failure_code
+    action, is_retryable = advice(code)
+    return {
+        "code": code,
+        "message": payment.failure_message,
+        "decline_code": code if code in DECLINES else None,
+        "retryable": is_retryable,
+        "suggested_action": action.value,
     }
 
 

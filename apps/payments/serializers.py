@@ -9,6 +9,7 @@ from rest_framework import serializers
 from apps.core import cards
 from apps.core.api import AmountField, CurrencyField, MetadataField, StrictSerializer, TextField
 from apps.core.money import from_minor
+from apps.gateways.types import Action
 from apps.payments.types import CaptureMethod, NewPayment, NewRefund
 
 _AS_GIVEN = (
@@ -110,6 +111,11 @@ class CaptureHold(StrictSerializer):
 class FailureShape(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()
+    decline_code = serializers.CharField(
+        allow_null=True, help_text="The same word for every provider; null: it was not theirs."
+    )
+    retryable = serializers.BooleanField(help_text="The same method may well be accepted later.")
+    suggested_action = serializers.ChoiceField(choices=[action.value for action in Action])
 
 
 class NextActionShape(serializers.Serializer[Any]):

@@ -9,6 +9,26 @@ from enum import StrEnum
 from uuid import UUID
 
 from apps.core.money import Money
+from apps.gateways.types import DECLINES, Action
+
+# Why we ourselves end a payment, beside what providers say: what to do about it, and whether the
+# same method may well do later.
+_OURS = {
+    "payment_rejected": (Action.OTHER_METHOD, False),
+    "authentication_timed_out": (Action.AUTHENTICATE, True),
+    "transfer_not_received": (Action.PAY_AGAIN, True),
+    "wallet_frozen": (Action.OTHER_METHOD, False),
+    "wallet_closed": (Action.OTHER_METHOD, False),
+}
+
+
+def advice(code: str) -> tuple[Action, bool]:
+    """What to do about a payment that failed with this code, and whether to try it once more.
+
+    Of a code that is in no table only we can tell.
+    """
+    row = DECLINES.get(code)
+    return (row.action, row.retryable) if row else _OURS.get(code, (Action.CONTACT_US, False))
 
 
 class Status(StrEnum):

@@ -12,7 +12,7 @@ from paypalrestsdk.api import Api
 from paypalrestsdk.exceptions import ConnectionError as PayPalError
 
 from apps.gateways.providers.connections import Interrupted, NotSent
-from apps.gateways.providers.paypal import disputes, errors, objects, statement
+from apps.gateways.providers.paypal import disputes, errors, objects, responses, statement
 from apps.gateways.providers.paypal.transport import NoToken
 from apps.gateways.types import (
     Declined,
@@ -22,6 +22,18 @@ from apps.gateways.types import (
     RefundStatus,
 )
 from apps.gateways.types.declines import DECLINES
+
+# developer.paypal.com/docs/api/payments/v2, `processor_response`
+PAYPAL_RESPONSE_CODES = """
+0000 00N7 0100 0390 0500 0580 0800 0880 0890 0960 0R00 1000 10BR 1300 1310 1312 1317 1320 1330 1335
+1340 1350 1352 1360 1370 1380 1382 1384 1390 1393 5100 5110 5120 5130 5135 5140 5150 5160 5170 5180
+5190 5200 5210 5400 5500 5650 5700 5710 5800 5900 5910 5920 5930 5950 6300 7600 7700 7710 7800 7900
+8000 8010 8020 8030 8100 8110 8220 9100 9500 9510 9520 9530 9540 9600 PCNR PCVV PP06 PPRN PPAD PPAB
+PPAE PPAG PPAI PPAR PPAU PPAV PPAX PPBG PPC2 PPCE PPCO PPCR PPCT PPCU PPD3 PPDC PPDI PPDV PPDT PPEF
+PPEL PPER PPEX PPFE PPFI PPFR PPFV PPGR PPH1 PPIF PPII PPIM PPIT PPLR PPLS PPMB PPMC PPMD PPNC PPNL
+PPNM PPNT PPPH PPPI PPPM PPQC PPRE PPRF PPRR PPS0 PPS1 PPS2 PPS3 PPS4 PPS5 PPS6 PPSC PPSD PPSE PPTE
+PPTF PPTI PPTR PPTT PPTV PPUA PPUC PPUE PPUI PPUP PPUR PPVC PPVE PPVT
+"""
 
 PAYPAL_API = Api(client_id="c", client_secret="s")
 
@@ -134,6 +146,34 @@ class TestErrors:
 
     def test_a_state_is_no_decline(self):
         assert not set(errors._CODES) & errors.STATE_ISSUES
+
+
+class TestResponseCodes:
+    def test_every_published_one_has_a_row_of_ours(self):
+        assert set(responses.CODES) == set(PAYPAL_RESPONSE_CODES.split()) - {responses.APPROVED}
+        assert set(responses.CODES.values()) <= set(DECLINES)
+
+    @pytest.mark.parametrize(
+        ("response", "code"),
+        [
+            ({"response_code": "5120"}, "insufficient_funds"),
+            ({"response_code": "5400", "avs_code": "A"}, "expired_card"),
+            ({"response_code": "9520"}, "stolen_card"),
+            ({"response_code": "9100"}, "processing_error"),
+            ({"response_code": "NEW_IN_2027"}, "card_declined"),
+            ({"avs_code": "A"}, "card_declined"),
+            (None, "card_declined"),
+        ],
+    )
+    def test_say_why_an_authorization_was_denied(self, response, code):
+        denied = authorized("DENIED", processor_response=response)
+        found = objects.payment(order("COMPLETED", authorizations=[denied]))
+
+        assert (found.status, found.decline_code) == (PaymentStatus.FAILED, code)
+        assert found.provider_code == ((response or {}).get("response_code") or "")
+
+    def test_an_order_that_came_to_nothing_was_not_authenticated(self):
+        assert objects.payment(order("VOIDED")).decline_code == "authentication_failed"
 
 
 TEN = {"currency_code": "USD", "value": "10.00"}

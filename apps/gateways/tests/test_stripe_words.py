@@ -21,7 +21,8 @@ STRIPE_THREE_DECIMAL = {"BHD", "JOD", "KWD", "OMR", "TND"}
 # docs.stripe.com/declines/codes
 STRIPE_DECLINE_CODES = """
 authentication_not_handled authentication_required approve_with_id call_issuer card_not_supported
-card_velocity_exceeded currency_not_supported do_not_honor duplicate_transaction expired_card
+card_velocity_exceeded currency_not_supported do_not_honor do_not_try_again duplicate_transaction
+expired_card mobile_device_authentication_required
 fraudulent generic_decline incorrect_address incorrect_cvc incorrect_number incorrect_pin
 incorrect_zip insufficient_funds invalid_account invalid_amount invalid_cvc invalid_expiry_month
 invalid_expiry_year invalid_number invalid_pin issuer_not_available lost_card merchant_blacklist

@@ -22,7 +22,7 @@ from apps.gateways.types.amounts import (
     require_payable,
     set_amount_rules,
 )
-from apps.gateways.types.declines import Decline, decline
+from apps.gateways.types.declines import DECLINES, Action, Decline, decline
 from apps.gateways.types.disputes import (
     EVIDENCE,
     AcceptDisputeRequest,
@@ -58,11 +58,13 @@ from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Ru
 
 __all__ = [
     "ANY",
+    "DECLINES",
     "EVIDENCE",
     "KEPT",
     "NEVER_SENT",
     "WHOLE",
     "AcceptDisputeRequest",
+    "Action",
     "AddBankRequest",
     "AmountNotExpressible",
     "AmountRules",

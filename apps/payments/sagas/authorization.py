@@ -17,6 +17,7 @@ from apps.gateways.types import (
     PaymentStatus,
     ProviderPayment,
     StrongAuthentication,
+    decline,
 )
 from apps.idempotency import services as idempotency
 from apps.payments import answers, fees, records
@@ -52,7 +53,8 @@ def authorize(context: Context) -> Decision:
         return asking.inspect(context)
     if told.status in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING):
         return _wait_for_customer(context, told)
-    raise CardError(decline_code=told.decline_code or "card_declined")
+    declined = decline(told.decline_code)
+    raise CardError(declined.message, decline_code=declined.code)
 
 
 def authorized(context: Context) -> None:

@@ -6,11 +6,14 @@ import pytest
 
 from apps.core import ids
 from apps.core.money import Money, from_minor
+from apps.gateways import types as gateways
 from apps.merchants import selectors as merchants
 from apps.payments.models import Payment
+from apps.payments.sagas import refusals
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import behind_triggers, execute
+from apps.payments.types import advice
 from apps.wallets.models import PaymentMethod
 from paysys.testing.simulator import Simulator
 
@@ -109,6 +112,30 @@ class TestAPaymentThatIsTakenAtOnce:
         assert truth.counts() == before
 
 
+class TestAdvice:
+    def test_is_given_for_every_reason_of_our_own(self) -> None:
+        ours = {
+            found.code
+            for found in vars(refusals).values()
+            if isinstance(found, type) and found.__module__ == refusals.__name__
+        } - {refusals.Voided.code}
+
+        assert {code: advice(code) for code in sorted(ours)} == {
+            "authentication_timed_out": (gateways.Action.AUTHENTICATE, True),
+            "authorization_expired": (gateways.Action.PAY_AGAIN, False),
+            "authorization_voided": (gateways.Action.PAY_AGAIN, False),
+            "payment_rejected": (gateways.Action.OTHER_METHOD, False),
+            "transfer_not_received": (gateways.Action.PAY_AGAIN, True),
+        }
+
+    def test_of_what_nobody_has_foreseen_is_to_ask_us(self) -> None:
+        assert advice("new_in_2027") == (gateways.Action.CONTACT_US, False)
+
+    def test_of_a_thief_is_to_pay_otherwise_and_never_again(self) -> None:
+        for code in ("lost_card", "stolen_card", "pickup_card", "fraudulent"):
+            assert advice(code) == (gateways.Action.OTHER_METHOD, False)
+
+
 class TestADeclinedCard:
     @pytest.mark.parametrize(("card", "code"), DECLINES.items())
     def test_fails_the_payment_with_its_code_and_leaves_nothing_behind(
@@ -123,8 +150,14 @@ class TestADeclinedCard:
             code,
         )
         assert error["payment"]["status"] == "FAILED"
-        assert error["payment"]["failure"]["code"] == code
-        assert error["message"]
+        assert error["payment"]["failure"] == {
+            "code": code,
+            "decline_code": code,
+            "message": gateways.DECLINES[code].message,
+            "retryable": gateways.DECLINES[code].retryable,
+            "suggested_action": gateways.DECLINES[code].action,
+        }
+        assert error["message"] == gateways.DECLINES[code].message
         payment_id = error["payment"]["id"]
         truth.assert_told_once(merchant, simulator, payment_id)
         assert simulator.effects(payment_id)["canceled"] == 1

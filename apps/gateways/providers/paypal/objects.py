@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from apps.gateways.providers.paypal.errors import unified_code
+from apps.gateways.providers.paypal.responses import unified_response
 from apps.gateways.providers.paypal.units import from_paypal, minor
 from apps.gateways.types import PaymentStatus, ProviderPayment, ProviderRefund, RefundStatus
 
@@ -167,7 +167,9 @@ def _payer_url(order: Mapping[str, Any]) -> str:
 
 def _decline_code(authorization: Mapping[str, Any]) -> str:
     """An order that was voided before anything was authorized: the payer's approval failed."""
-    return unified_code("INSTRUMENT_DECLINED") if authorization else "authentication_failed"
+    if not authorization:
+        return "authentication_failed"
+    return unified_response((authorization.get("processor_response") or {}).get("response_code"))
 
 
 def _reason(found: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from apps.gateways.types.declines import DECLINES
 _CODES: Final = {
     "generic_decline": "card_declined",
     "call_issuer": "card_declined",
+    "do_not_try_again": "card_declined",
     "no_action_taken": "card_declined",
     "revocation_of_all_authorizations": "card_declined",
     "revocation_of_authorization": "card_declined",
@@ -40,6 +41,7 @@ _CODES: Final = {
     "incorrect_zip": "incorrect_address",
     "invalid_pin": "incorrect_pin",
     "pin_try_exceeded": "incorrect_pin",
+    "mobile_device_authentication_required": "authentication_required",
     "offline_pin_required": "authentication_required",
     "online_or_offline_pin_required": "authentication_required",
     "approve_with_id": "issuer_unavailable",
