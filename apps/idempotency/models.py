@@ -7,9 +7,10 @@ from django.db.models.functions import Now
 class IdempotencyKey(models.Model):
     """One key of one caller, written in the commit that makes its resource.
 
-    Its id *is* the id of that resource; `customer_id` is whose data its answer holds, if somebody's
-    who may be erased. `locked_until` is the database's time: until then the
-    request that holds the key is taken to be alive. `expires_at` is set with the answer.
+    Its id *is* the id of that resource; `about_id` is the customer or the payment whose data its
+    answer holds, if they are not the resource: it is forgotten with them. `locked_until` is the
+    database's time: until then the request that holds the key is taken to be alive. `expires_at`
+    is set with the answer.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -17,7 +18,7 @@ class IdempotencyKey(models.Model):
     scope = models.CharField(max_length=80)
     key = models.CharField(max_length=255)
     fingerprint = models.BinaryField(max_length=32)
-    customer_id = models.UUIDField(null=True)
+    about_id = models.UUIDField(null=True)
     locked_until = models.DateTimeField()
     status_code = models.PositiveSmallIntegerField(null=True)
     body = models.TextField(null=True)  # no answer yet is not an empty one
@@ -28,9 +29,9 @@ class IdempotencyKey(models.Model):
         db_table = "idempotency_key"
         indexes = [
             models.Index(
-                fields=["customer_id"],
-                name="idempotency_key_customer",
-                condition=models.Q(customer_id__isnull=False),
+                fields=["about_id"],
+                name="idempotency_key_about",
+                condition=models.Q(about_id__isnull=False),
             )
         ]
         constraints = [

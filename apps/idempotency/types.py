@@ -65,7 +65,8 @@ class RequestFacts:
     `is_locking` runs `create` in an open transaction, claim first, so that it can lock what it
     reads; without it, everything travels in one message and guards decide.
     `is_held` keeps the key until `services.let_expire` says that the resource's run has ended.
-    `customer_id` says whose data the answer holds, so that it is forgotten with them.
+    `about_id` says whose data the answer holds (a customer, a payment), if the resource does not:
+    it is forgotten with theirs.
     """
 
     book_id: UUID
@@ -79,7 +80,7 @@ class RequestFacts:
     key_required: bool = True
     is_locking: bool = False
     is_held: bool = False
-    customer_id: UUID | None = None
+    about_id: UUID | None = None
 
     @classmethod
     def of(
@@ -89,7 +90,7 @@ class RequestFacts:
         key_required: bool = True,
         is_locking: bool = False,
         is_held: bool = False,
-        customer_id: UUID | None = None,
+        about_id: UUID | None = None,
     ) -> RequestFacts:
         """The facts of an API request that has been authenticated.
 
@@ -106,7 +107,7 @@ class RequestFacts:
             key_required=key_required,
             is_locking=is_locking,
             is_held=is_held,
-            customer_id=customer_id,
+            about_id=about_id,
         )
 
     @property

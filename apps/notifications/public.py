@@ -12,7 +12,7 @@ from apps.notifications.types import EndpointStatus
 
 
 def render_event(event: Event) -> dict[str, Any]:
-    """The event as the API shows it; times are ISO 8601 in UTC."""
+    """The event, read with its notes, as the API shows it; times are ISO 8601 in UTC."""
     return {
         "id": ids.encode("evt", event.id),
         "object": "event",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -26,6 +28,7 @@ __all__ = [
     "get",
     "get_delivery",
     "get_endpoint",
+    "known_to_have_notes",
     "list_attempts",
     "list_books_with_news",
     "list_deliveries",
@@ -34,9 +37,15 @@ __all__ = [
     "list_events",
     "list_live_secrets",
     "list_of_subject",
+    "register_notes",
+    "with_notes",
 ]
 
 ATTEMPT_LIMIT = 100
+
+# What merchants wrote about the subjects of one kind: of a book and ids, each one's fields.
+FindNotes = Callable[[UUID, Collection[UUID]], Mapping[UUID, Mapping[str, Any]]]
+_notes: dict[str, FindNotes] = {}
 
 # From one book to the next along the key, however many events each of them has waiting.
 _BOOKS_WITH_NEWS = """
@@ -49,6 +58,34 @@ WITH RECURSIVE books AS (
     FROM books b WHERE b.book_id IS NOT NULL
 )
 SELECT book_id FROM books WHERE book_id IS NOT NULL LIMIT %s"""
+
+
+def register_notes(kind: str, find: FindNotes) -> None:
+    """Say where the notes on the subjects of a kind stand; called once, when the app starts.
+
+    An event is written once and for good, so it keeps no text that may have to be forgotten.
+    """
+    _notes[kind] = find
+
+
+def known_to_have_notes() -> list[str]:
+    """The kinds of subjects with notes."""
+    return sorted(_notes)
+
+
+def with_notes(events: Collection[Event]) -> None:
+    """Put into the payloads what merchants wrote about their subjects, as far as it still stands.
+
+    A query per kind of subject.
+    """
+    wanted: dict[tuple[str, UUID], list[Event]] = defaultdict(list)
+    for event in events:
+        if event.subject_kind in _notes:
+            wanted[event.subject_kind, event.book_id].append(event)
+    for (kind, book_id), told in wanted.items():
+        found = _notes[kind](book_id, {event.subject_id for event in told})
+        for event in told:
+            event.payload = {**event.payload, **found.get(event.subject_id, {})}
 
 
 def list_events(*, book_id: UUID, kind: str | None = None) -> QuerySet[Event]:
@@ -158,7 +195,9 @@ def list_due(
     )
     if besides:
         due = due.exclude(id__in=besides)
-    return list(due.select_related("event", "endpoint").order_by("due_at")[:limit])
+    found = list(due.select_related("event", "endpoint").order_by("due_at")[:limit])
+    with_notes([delivery.event for delivery in found])
+    return found
 
 
 def list_live_secrets(*, book_id: UUID, endpoint_id: UUID, now: datetime) -> list[str]:

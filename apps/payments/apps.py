@@ -6,8 +6,12 @@ class PaymentsConfig(AppConfig):
     label = "payments"
 
     def ready(self) -> None:
+        from apps.notifications import selectors as notifications
+        from apps.payments import models, public, selectors
         from apps.payments.sagas import charge, dispute, payout, refund
+        from apps.payments.services import erasing
         from apps.sagas import definition
+        from apps.wallets import services as wallets
 
         for saga in (
             charge.CHARGE,
@@ -18,3 +22,7 @@ class PaymentsConfig(AppConfig):
             dispute.DISPUTE,
         ):
             definition.register(saga)
+        for model in (models.Payment, models.Refund, models.Payout, models.Transfer):
+            kind = model.__name__.lower()
+            notifications.register_notes(kind, selectors.find_notes(model, public.NOTES[kind]))
+        wallets.forget_too("payments", erasing.forget_notes)

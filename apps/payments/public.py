@@ -41,6 +41,21 @@ SOURCE_PREFIX: dict[str, str] = {
 }
 
 
+# The column of what a merchant wrote about an object, beside its `metadata`.
+NOTES = {
+    "payment": "description",
+    "refund": "reason",
+    "payout": "description",
+    "transfer": "description",
+}
+
+
+def without_notes(shown: dict[str, Any]) -> dict[str, Any]:
+    """The same object as it is written down for good: whoever reads it adds the notes."""
+    text = NOTES.get(shown["object"])
+    return shown if text is None else {**shown, text: None, "metadata": {}}
+
+
 def payment_id(payment: Payment) -> str:
     return ids.encode("pay", payment.id)
 

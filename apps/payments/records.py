@@ -38,6 +38,7 @@ from apps.payments.public import (
     render_release,
     render_reserve,
     render_transfer,
+    without_notes,
 )
 
 STALE = "payments: the payment has changed since it was read"
@@ -313,7 +314,7 @@ def tell(
         kind=event,
         subject_id=row.id,
         sequence=sequence,
-        payload=payload,
+        payload=without_notes(payload),
         now=now,
     )
     audit.record(

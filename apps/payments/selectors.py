@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -15,6 +16,7 @@ from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
 from apps.payments import dispute_invariants, invariants, payout_invariants
 from apps.payments.models import (
+    HAS_NOTES,
     BankReceipt,
     DisputeLine,
     DisputeMove,
@@ -31,6 +33,21 @@ from apps.sagas import selectors as sagas
 
 if TYPE_CHECKING:
     from apps.sagas.models import Run
+
+
+def find_notes(
+    model: type[Payment | Refund | Payout | Transfer], text: str
+) -> Callable[[UUID, Collection[UUID]], dict[UUID, dict[str, Any]]]:
+    """What finds the notes on the rows of a table, whose text stands in the column `text`."""
+
+    def find(book_id: UUID, ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+        rows = model._default_manager.filter(book_id=book_id, id__in=ids).filter(HAS_NOTES[text])
+        return {
+            id_: {text: words or None, "metadata": metadata}
+            for id_, words, metadata in rows.values_list("id", text, "metadata")
+        }
+
+    return find
 
 
 def get(book_id: UUID, payment_id: UUID) -> Payment:

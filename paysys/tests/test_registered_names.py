@@ -7,7 +7,9 @@ import re
 from celery import current_app
 from django.conf import settings
 
+from apps.notifications import selectors as notifications
 from apps.sagas import definition
+from apps.wallets import services as wallets
 
 DOCUMENT = settings.BASE_DIR / "docs" / "architecture.md"
 
@@ -18,6 +20,14 @@ def documented(kind: str) -> set[str]:
 
 def test_the_table_lists_every_saga_that_is_registered() -> None:
     assert documented("saga") == {name.partition(":")[0] for name in definition.known()}
+
+
+def test_the_table_lists_every_app_that_forgets_its_part_of_a_customer() -> None:
+    assert documented("erasure") == set(wallets.known_to_forget())
+
+
+def test_the_table_lists_every_kind_of_event_whose_notes_are_read_elsewhere() -> None:
+    assert documented("notes") == set(notifications.known_to_have_notes())
 
 
 def test_the_table_lists_every_task_that_is_registered() -> None:

@@ -90,11 +90,11 @@ def expire(*, now: datetime) -> int:
     return deleted
 
 
-def forget_answers(*, book_id: UUID, customer_id: UUID, resource_ids: Collection[UUID]) -> None:
+def forget_answers(*, book_id: UUID, about_ids: Collection[UUID]) -> None:
     """Forget what was answered about a customer who is erased: their name may stand in it.
 
-    Found are the answers to requests about the customer (`RequestFacts.customer_id`) and those that
-    made one of these resources. The keys stay: a repeat acts no second time, and is answered from
+    Found are the answers to requests about one of these (`RequestFacts.about_id`) and those that
+    made one of them. The keys stay: a repeat acts no second time, and is answered from
     what there is now.
 
     Retries: harmless. Transaction: joins the caller's unit or transaction.
@@ -102,8 +102,8 @@ def forget_answers(*, book_id: UUID, customer_id: UUID, resource_ids: Collection
     db.write(
         "UPDATE idempotency_key SET status_code = NULL, body = NULL,"
         " locked_until = least(locked_until, clock_timestamp()) WHERE book_id = %s"
-        " AND (customer_id = %s OR id = ANY (%s)) AND body IS NOT NULL",
-        (book_id, customer_id, list(resource_ids)),
+        " AND (about_id = ANY (%s) OR id = ANY (%s)) AND body IS NOT NULL",
+        (book_id, list(about_ids), list(about_ids)),
     )
 
 

@@ -147,7 +147,7 @@ class _Claim:
                 "scope": self.facts.scope,
                 "key": self.facts.key,
                 "fingerprint": self.fingerprint,
-                "customer_id": self.facts.customer_id,
+                "about_id": self.facts.about_id,
                 "locked_until": LOCK_SECONDS,
             },
         )

@@ -229,19 +229,17 @@ class TestExpiry:
 
 
 class TestForgetting:
-    def forget(self, scene, customer_id, *resource_ids):
+    def forget(self, scene, *about_ids):
         with db.unit():
-            services.forget_answers(
-                book_id=scene.book_id, customer_id=customer_id, resource_ids=resource_ids
-            )
+            services.forget_answers(book_id=scene.book_id, about_ids=about_ids)
 
     def bodies(self):
         return {row.key: row.body for row in IdempotencyKey.objects.all()}
 
     def test_of_a_customer_leaves_everybody_elses(self, scene):
         customer, other = new_id(), new_id()
-        scene.send("theirs", customer_id=customer)
-        scene.send("another's", customer_id=other)
+        scene.send("theirs", about_id=customer)
+        scene.send("another's", about_id=other)
         scene.send("made them")
         scene.send("nobody's")
         made = IdempotencyKey.objects.get(key="made them").id
@@ -254,17 +252,17 @@ class TestForgetting:
 
     def test_another_merchants_answers_stay(self, scene):
         customer = new_id()
-        scene.send("k", customer_id=customer)
+        scene.send("k", about_id=customer)
         elsewhere = Scene()
         self.forget(elsewhere, customer)
         assert self.bodies()["k"] is not None
 
     def test_a_repeat_acts_no_second_time_and_is_answered_from_what_is_left(self, scene):
         customer = new_id()
-        scene.send("k", customer_id=customer)
+        scene.send("k", about_id=customer)
         self.forget(scene, customer)
         scene.answer = (201, {"name": None}, True)
 
-        assert body_of(scene.send("k", customer_id=customer)) == {"name": None}
+        assert body_of(scene.send("k", about_id=customer)) == {"name": None}
         assert len(scene.things()) == 1
         assert services.expire(now=clock.now() + timedelta(hours=49)) == 1

@@ -35,7 +35,13 @@ class Events(ApiView):
         query = query_of(request, (*filters, *CURSORS))
         events = selectors.list_events(book_id=book_of(request), kind=query.get("type"))
         return paginate(
-            events, request, render=render_event, url=EVENTS_URL, prefix="evt", filters=filters
+            events,
+            request,
+            render=render_event,
+            url=EVENTS_URL,
+            prefix="evt",
+            filters=filters,
+            prepare=selectors.with_notes,
         )
 
 
@@ -50,4 +56,5 @@ class OneEvent(ApiView):
     def get(self, request: Request, event_id: str) -> Response:
         query_of(request, ())
         found = selectors.get(book_id=book_of(request), id=ids.decode("evt", event_id))
+        selectors.with_notes([found])
         return Response(render_event(found))

@@ -36,7 +36,8 @@ def publish(
 ) -> None:
     """Store one event: `kind` is a fact in past tense whose first word names the subject's kind
     (`payment.captured`), `payload` the object as the API shows it at this moment, with opaque ids
-    and amounts in minor units, at most 32 kB and nobody's personal data.
+    and amounts in minor units, at most 32 kB and nobody's personal data: what a merchant wrote
+    about the subject is added when the event is read (`selectors.register_notes`).
 
     If anybody listens to the book, the database also notes that the event is to be queued for its
     webhooks (`OutboxEntry`); a courier does that after the commit.

@@ -104,9 +104,7 @@ class BankAccounts(ApiView):
         values = validated(NewBankAccount, request)
         customer = values.get("customer")
         customer_id = ids.decode("cus", customer) if customer is not None else None
-        facts = RequestFacts.of(
-            request, key_required=False, is_locking=True, customer_id=customer_id
-        )
+        facts = RequestFacts.of(request, key_required=False, is_locking=True, about_id=customer_id)
         caller = caller_of(request)
 
         def create(bank_account_id: UUID) -> None:

@@ -131,7 +131,7 @@ class _Order(ApiView):
             payment = selectors.get(book_id, id_) if is_taken_over else made
             return answer(payment)
 
-        facts = RequestFacts.of(request, is_locking=True)
+        facts = RequestFacts.of(request, is_locking=True, about_id=id_)
         return idempotency.run(facts, create, render)
 
 

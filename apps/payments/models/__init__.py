@@ -1,6 +1,7 @@
 """The tables of payments, by what they are about."""
 
 from apps.payments.models.balance import BalanceTransaction, Release, Reserve, SettlementLine
+from apps.payments.models.base import HAS_NOTES
 from apps.payments.models.dispute import MOVED, Dispute, DisputeLine, DisputeMove, ExcessCase
 from apps.payments.models.fx import ExchangeRate, Quote
 from apps.payments.models.payment import Payment, headline_of
@@ -14,6 +15,7 @@ from apps.payments.models.receipt import (
 from apps.payments.models.refund import Refund
 
 __all__ = [
+    "HAS_NOTES",
     "MOVED",
     "BalanceTransaction",
     "BankReceipt",

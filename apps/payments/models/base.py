@@ -6,8 +6,13 @@ from decimal import Decimal
 from typing import Any, Self
 
 from django.db import models
+from django.db.models import Q
 
 ZERO = Decimal(0)
+
+# Rows on which a merchant wrote something, by the column of the text: they alone are looked for
+# when a customer is forgotten.
+HAS_NOTES = {text: ~Q(**{text: ""}) | ~Q(metadata={}) for text in ("description", "reason")}
 
 
 def amount_field(**options: Any) -> models.DecimalField:

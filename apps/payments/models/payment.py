@@ -16,7 +16,7 @@ from django_fsm import GET_STATE, FSMField, transition
 
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
-from apps.payments.models.base import ZERO, Remembering, amount_field
+from apps.payments.models.base import HAS_NOTES, ZERO, Remembering, amount_field
 from apps.payments.models.fx import rate_field
 from apps.payments.states import HEADLINES, MOVES
 from apps.payments.types import BANK_TRANSFER, CaptureMethod, Status
@@ -231,6 +231,14 @@ class Payment(Remembering):
                 fields=["book_id", "destination_wallet_id"],
                 name="payments_payment_top_up",
                 condition=Q(destination_wallet_id__isnull=False),
+            ),
+            *(
+                models.Index(
+                    fields=["book_id", f"{by}_id"],
+                    name=f"payments_payment_noted_{by[-6:]}",
+                    condition=HAS_NOTES["description"],
+                )
+                for by in ("wallet", "payment_method")
             ),
         ]
 

@@ -12,7 +12,7 @@ from apps.core import ids
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
 from apps.payments.models.balance import BalanceTransaction
-from apps.payments.models.base import Remembering, amount_field
+from apps.payments.models.base import HAS_NOTES, Remembering, amount_field
 from apps.payments.types import PayoutKind, PayoutStatus
 
 
@@ -60,7 +60,14 @@ class Payout(Remembering):
                 name="payments_payout_kind",
             ),
         ]
-        indexes = [models.Index(fields=["book_id", "-id"], name="payments_payout_newest")]
+        indexes = [
+            models.Index(fields=["book_id", "-id"], name="payments_payout_newest"),
+            models.Index(
+                fields=["book_id", "wallet_id"],
+                name="payments_payout_noted",
+                condition=HAS_NOTES["description"],
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} {shown(self.money(self.amount))}"
@@ -121,7 +128,8 @@ class PayoutItem(models.Model):
 
 
 class Transfer(Remembering):
-    """Money from one wallet of a merchant's to another of the same currency; append-only."""
+    """Money from one wallet of a merchant's to another of the same currency; never changed but for
+    its notes, which are forgotten with a customer."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     book_id = models.UUIDField()
@@ -142,7 +150,17 @@ class Transfer(Remembering):
                 name="payments_transfer_to_another",
             ),
         ]
-        indexes = [models.Index(fields=["book_id", "-id"], name="payments_transfer_newest")]
+        indexes = [
+            models.Index(fields=["book_id", "-id"], name="payments_transfer_newest"),
+            *(
+                models.Index(
+                    fields=["book_id", f"{end}_wallet_id"],
+                    name=f"payments_transfer_noted_{end}",
+                    condition=HAS_NOTES["description"],
+                )
+                for end in ("from", "to")
+            ),
+        ]
 
     def __str__(self) -> str:
         return shown(Money(self.amount, self.currency))

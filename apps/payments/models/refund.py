@@ -10,7 +10,7 @@ from django_fsm import FSMField, transition
 
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
-from apps.payments.models.base import ZERO, Remembering, amount_field
+from apps.payments.models.base import HAS_NOTES, ZERO, Remembering, amount_field
 from apps.payments.models.payment import Payment
 from apps.payments.types import RefundStatus
 
@@ -83,7 +83,14 @@ class Refund(Remembering):
                 name="payments_refund_failed_part",
             ),
         ]
-        indexes = [models.Index(fields=["book_id", "-id"], name="payments_refund_newest")]
+        indexes = [
+            models.Index(fields=["book_id", "-id"], name="payments_refund_newest"),
+            models.Index(
+                fields=["book_id", "payment"],
+                name="payments_refund_noted",
+                condition=HAS_NOTES["reason"],
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} {shown(self.money(self.amount))}"

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
+import pytest
+from django.db import DatabaseError, connection
 from django.test import Client
 
 from apps.core import ids
 from apps.core.money import from_minor
+from apps.payments.models import Transfer
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.purses import fund, inside
+from apps.payments.tests.purses import wallet as purse
+from apps.payments.tests.rows import execute
+from apps.payments.tests.tills import ARRIVES, bank
 from paysys.testing.simulator import Simulator
 
 # Nobody is called so by chance.
 NAME, LATER_NAME = "Xanthippe Quillfeather", "Xanthippe Zwingli-Quill"
 EMAIL = "xanthippe.q@feather-mail.example"
 NOTE, HOLDER, IBAN = "allergic to walnuts 7741", "X. Q. Feather", "DE89370400440532013000"
-WORDS = (NAME, LATER_NAME, EMAIL, NOTE, HOLDER, IBAN)
+PHONE, ADDRESS = "+49 7745 118203", "Quillgasse 77, 79761 Waldshut"
+WORDS = (NAME, LATER_NAME, EMAIL, NOTE, HOLDER, IBAN, ARRIVES, PHONE, ADDRESS)
 
 
 class TestErasure:
@@ -32,10 +38,8 @@ class TestErasure:
         before = tables_with(*WORDS)
         # As the test can see: the words stand where they may, and the test finds them there.
         assert set(before) == {
-            "idempotency_key",
-            "wallets_customer",
-            "wallets_hold",
-            "wallets_wallet",
+            *("idempotency_key", "wallets_customer", "wallets_hold", "wallets_wallet"),
+            *("payments_payment", "payments_payout", "payments_refund", "payments_transfer"),
         }
         money = inside(merchant, wallet)
 
@@ -74,6 +78,32 @@ class TestErasure:
         assert made(erase(merchant, customer)) == first
         assert truth.counts() == counted
 
+    def test_takes_the_notes_out_of_events_which_were_never_written_down_with_them(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        customer, _ = a_life(merchant, simulator)
+        kinds = {"payment.captured", "refund.succeeded", "transfer.created", "payout.created"}
+        before = told(merchant)
+        assert {kind for kind, text, _ in before if NAME in text} >= kinds
+        assert {kind for kind, _, metadata in before if metadata == ABOUT_THEM["metadata"]} >= kinds
+
+        made(erase(merchant, customer))
+
+        assert {(text, str(metadata)) for _, text, metadata in told(merchant)} == {("", "{}")}
+
+    def test_is_all_that_changes_a_transfer(self, merchant: Merchant) -> None:
+        ours, theirs = purse(merchant, 1_000), purse(merchant)
+        body = {"amount": 500, "to": theirs, **DESCRIBED}
+        made(merchant.post(f"/v1/wallets/{ours}/transfer", body))
+
+        for change in ("amount = 1", "description = 'x', metadata = '{}'", "created_by = 'x'"):
+            with pytest.raises(DatabaseError):
+                execute(f"UPDATE payments_transfer SET {change}")
+        with pytest.raises(DatabaseError):
+            execute("DELETE FROM payments_transfer")
+        (transfer,) = Transfer.objects.all()
+        assert (transfer.amount, transfer.description) == (5, DESCRIBED["description"])
+
     def test_of_one_leaves_the_others(self, merchant: Merchant) -> None:
         other = made(merchant.post("/v1/customers", {"name": "Somebody Else"}, key="other"))
         customer = made(merchant.post("/v1/customers", PERSON))["id"]
@@ -83,7 +113,9 @@ class TestErasure:
         assert set(tables_with("Somebody Else")) == {"idempotency_key"}
 
 
-PERSON = {"name": NAME, "email": EMAIL, "metadata": {"note": NOTE}}
+PERSON = {"name": NAME, "email": EMAIL, "metadata": {"note": NOTE, "phone": PHONE}}
+ABOUT_THEM = {"metadata": {"for": NAME, "to": ADDRESS}}
+DESCRIBED = {**ABOUT_THEM, "description": f"For {NAME}, {EMAIL}"}
 
 
 def a_life(merchant: Merchant, simulator: Simulator) -> tuple[str, str]:
@@ -102,6 +134,7 @@ def a_life(merchant: Merchant, simulator: Simulator) -> tuple[str, str]:
             {"customer": customer, "currency": "USD", "metadata": {"of": LATER_NAME}},
         )
     )["id"]
+    bank(merchant, customer_id=ids.decode("cus", customer), holder=HOLDER)
     iban = {"holder": HOLDER, "country": "DE", "currency": "EUR", "iban": IBAN}
     made(merchant.post("/v1/bank_accounts", {**iban, "customer": customer}))
     fund(merchant, ids.decode("wallet", wallet), from_minor(50_000, "USD"))
@@ -114,17 +147,54 @@ def a_life(merchant: Merchant, simulator: Simulator) -> tuple[str, str]:
     made(merchant.post(f"/v1/wallets/{wallet}/holds/{holds[1]}/capture"))
     made(merchant.post(f"/v1/wallets/{wallet}/freeze"))
     made(merchant.post(f"/v1/wallets/{wallet}/unfreeze"))
-    by_card = made(merchant.pay(10_000, card))["id"]
-    made(merchant.pay(4_000, wallet))
-    made(merchant.pay(6_000, card, wallet=wallet, wallet_amount=1_000))
-    made(merchant.pay(2_000, card, destination=wallet))
+    by_card = made(merchant.pay(10_000, card, **DESCRIBED))["id"]
+    made(merchant.pay(4_000, wallet, **DESCRIBED))
+    made(merchant.pay(6_000, card, wallet=wallet, wallet_amount=1_000, **DESCRIBED))
+    made(merchant.pay(2_000, card, destination=wallet, **DESCRIBED))
+    later = made(merchant.pay(3_000, card, capture_method="manual", **DESCRIBED))["id"]
     finish_runs()
-    made(merchant.post(f"/v1/payments/{by_card}/refund", {"amount": 1_000}))
+    made(merchant.post(f"/v1/payments/{later}/capture", {"amount": 2_000}))
+    finish_runs()
+    made(
+        merchant.post(
+            f"/v1/payments/{by_card}/refund",
+            {"amount": 1_000, "reason": f"{NAME} was unhappy", **ABOUT_THEM},
+        )
+    )
+    move_on(merchant, wallet)
     for event in simulator.events():
         news.post(simulator.deliver(event))
     news.apply_all()
     finish_runs()
     return customer, wallet
+
+
+def move_on(merchant: Merchant, wallet: str) -> None:
+    """Money of theirs to another customer and from one, and home to the bank."""
+    friend = purse(merchant, 5_000)
+    for start, end in ((wallet, friend), (friend, wallet)):
+        body = {"amount": 500, "to": end, **DESCRIBED}
+        made(merchant.post(f"/v1/wallets/{start}/transfer", body))
+    made(merchant.post(f"/v1/wallets/{wallet}/withdraw", {"amount": 700, **DESCRIBED}))
+
+
+def told(merchant: Merchant) -> list[tuple[str, str, Any]]:
+    """What a merchant can read of everything that has notes: the kind, the text, the metadata."""
+    events, after = [], ""
+    while True:
+        page = merchant.get(f"/v1/events?limit=100{after}").json()
+        events += page["data"]
+        if not page["has_more"]:
+            break
+        after = f"&starting_after={page['data'][-1]['id']}"
+    one = events[-1]
+    assert merchant.get(f"/v1/events/{one['id']}").json() == one
+    objects = [(event["type"], event["data"]["object"]) for event in events]
+    return [
+        (kind, shown.get("description") or shown.get("reason") or "", shown["metadata"])
+        for kind, shown in objects
+        if "metadata" in shown
+    ]
 
 
 def erase(merchant: Merchant, customer: str) -> Any:

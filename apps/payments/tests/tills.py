@@ -34,6 +34,7 @@ def bank(
     *,
     currency: str = "USD",
     customer_id: UUID | None = None,
+    holder: str = "Copper Kettle",
 ) -> str:
     """A new bank account, the merchant's own or a customer's; its public id."""
     bank_account_id = ids.new_id()
@@ -41,7 +42,7 @@ def bank(
         merchants.add_bank_account(
             book_id=merchant.book_id,
             bank_account_id=bank_account_id,
-            details=BankDetails("Copper Kettle", number, "US", currency),
+            details=BankDetails(holder, number, "US", currency),
             customer_id=customer_id,
             actor="system",
             now=clock.now(),

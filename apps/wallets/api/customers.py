@@ -104,7 +104,7 @@ class OneCustomer(ApiView):
     def post(self, request: Request, customer_id: str) -> HttpResponse:
         changes = _changes(validated(CustomerUpdate, request))
         caller, id_ = caller_of(request), ids.decode("cus", customer_id)
-        facts = RequestFacts.of(request, key_required=False, is_locking=True, customer_id=id_)
+        facts = RequestFacts.of(request, key_required=False, is_locking=True, about_id=id_)
 
         def create(_: UUID) -> None:
             services.update_customer(

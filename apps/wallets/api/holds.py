@@ -122,7 +122,7 @@ class ReleaseHold(ApiView):
         validated(Nothing, request)
         caller, hold = caller_of(request), ids.decode("hold", hold_id)
         wallet = selectors.get_wallet(book_id=caller.book_id, id=ids.decode("wallet", wallet_id))
-        facts = RequestFacts.of(request, customer_id=wallet.customer_id)
+        facts = RequestFacts.of(request, about_id=wallet.customer_id)
 
         def create(_: UUID) -> None:
             services.release_standalone_hold(

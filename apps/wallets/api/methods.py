@@ -54,7 +54,7 @@ class PaymentMethods(ApiView):
     def post(self, request: Request) -> HttpResponse:
         values = validated(NewPaymentMethod, request)
         customer_id = customer_id_of(values.get("customer"))
-        facts = RequestFacts.of(request, key_required=False, customer_id=customer_id)
+        facts = RequestFacts.of(request, key_required=False, about_id=customer_id)
         book_id, actor = facts.book_id, caller_of(request).actor
 
         def create(payment_method_id: UUID) -> services.Stored:
@@ -134,7 +134,7 @@ class _MethodOrder(ApiView):
     ) -> HttpResponse:
         caller, method = caller_of(request), _method_of(request, payment_method_id)
         facts = RequestFacts.of(
-            request, key_required=False, is_locking=True, customer_id=method.customer_id
+            request, key_required=False, is_locking=True, about_id=method.customer_id
         )
 
         def create(_: UUID) -> None:

@@ -68,7 +68,7 @@ class Wallets(ApiView):
         customer_id = customer_id_of(values["customer"])
         assert customer_id is not None
         caller = caller_of(request)
-        facts = RequestFacts.of(request, key_required=False, customer_id=customer_id)
+        facts = RequestFacts.of(request, key_required=False, about_id=customer_id)
 
         def create(wallet_id: UUID) -> None:
             services.open_wallet(
@@ -234,7 +234,7 @@ class _Change(ApiView):
         validated(Nothing, request)
         caller, wallet = caller_of(request), _wallet_of(request, wallet_id)
         facts = RequestFacts.of(
-            request, key_required=False, is_locking=True, customer_id=wallet.customer_id
+            request, key_required=False, is_locking=True, about_id=wallet.customer_id
         )
 
         def create(_: UUID) -> None:

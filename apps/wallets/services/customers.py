@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,23 @@ class CustomerErased(Conflict):
 
     code = "customer_erased"
     says = "This customer was erased."
+
+
+# What an app above keeps of a customer: of a book and of what is theirs (ids of payment methods,
+# and of wallets), forgets it and says the ids of what it was about.
+Forget = Callable[[UUID, Collection[UUID], Collection[UUID]], Collection[UUID]]
+_forgotten_too: dict[str, Forget] = {}
+
+
+def forget_too(app: str, forget: Forget) -> None:
+    """Have an app above forget its part of a customer in the commit that erases them; called once,
+    when that app starts."""
+    _forgotten_too[app] = forget
+
+
+def known_to_forget() -> list[str]:
+    """The apps that do."""
+    return sorted(_forgotten_too)
 
 
 def create_customer(
@@ -108,9 +125,10 @@ def update_customer(
 def erase_customer(*, book_id: UUID, customer_id: UUID, actor: Actor, now: datetime) -> None:
     """Forget who a customer is, for good: names, addresses, notes, bank accounts, cards' looks.
 
-    Their payment methods lose the providers' tokens and cannot be charged any more; what we once
-    answered about them is forgotten too. The rows stay, because payments name them, and so do their
-    wallets with what is in them, and so the books stay whole.
+    Their payment methods lose the providers' tokens and cannot be charged any more; what merchants
+    wrote about their payments, and what we once answered about them, is forgotten too. The rows
+    stay, because payments name them, and so do their wallets with what is in them, and so the books
+    stay whole.
 
     Retries: erasing again changes nothing.
     Transaction: its own, or a part of the caller's; locks the customer.
@@ -143,13 +161,16 @@ def erase_customer(*, book_id: UUID, customer_id: UUID, actor: Actor, now: datet
         wallets = Wallet.objects.filter(book_id=book_id, customer_id=customer_id)
         list(wallets.select_for_update(no_key=True).order_by("id"))  # no hold is on its way
         holds = Hold.objects.filter(book_id=book_id, wallet__in=wallets)
-        made = [customer_id, *_ids(methods), *_ids(wallets), *_ids(holds)]
+        theirs = _ids(methods), _ids(wallets)
+        made = {customer_id, *theirs[0], *theirs[1], *_ids(holds)}
         wallets.exclude(metadata={}).update(metadata={})
         holds.exclude(metadata={}).update(metadata={})
         merchants.forget_bank_accounts(
             book_id=book_id, customer_id=customer_id, actor=actor, now=now
         )
-        idempotency.forget_answers(book_id=book_id, customer_id=customer_id, resource_ids=made)
+        for forget in _forgotten_too.values():
+            made.update(forget(book_id, *theirs))
+        idempotency.forget_answers(book_id=book_id, about_ids=made)
         _record(book_id, customer_id, "customer.erased", actor, now)
 
 
