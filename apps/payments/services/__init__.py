@@ -37,7 +37,7 @@ from apps.payments.services.payouts import (
 from apps.payments.services.receipts import match, match_undecided
 from apps.payments.services.refusals import NotSupportedByMethod
 from apps.payments.services.releases import release
-from apps.payments.services.tenders import MethodDetached, usable_tokens
+from apps.payments.services.tenders import MethodDetached, routable, usable_tokens
 from apps.payments.services.transfers import SelfTransfer, transfer
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "pay_out_daily",
     "release",
     "replay_events",
+    "routable",
     "settle",
     "sweep_events",
     "transfer",

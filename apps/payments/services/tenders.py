@@ -15,7 +15,7 @@ from apps.core import ids
 from apps.core.errors import InvalidRequest, NotFound, Unprocessable
 from apps.core.money import Money
 from apps.gateways import selectors as gateways
-from apps.gateways.types import Decided, Routable, require_chargeable
+from apps.gateways.types import Routable, require_chargeable
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.payments.services import bank_transfers
@@ -136,7 +136,8 @@ def columns_of(
     route = None
     if card:
         part = whole - wallet.amount if wallet else whole
-        route = routed(card, part, payment_id=payment_id, book_id=book_id, now=now).route
+        asked = routable(card, part, payment_id=payment_id, book_id=book_id)
+        route = gateways.route(asked, now=now).route
     return {
         "payment_method_id": card.payment_method_id if card else None,
         "provider": route.provider if route else "",
@@ -148,10 +149,8 @@ def columns_of(
     }
 
 
-def routed(
-    card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID, now: datetime
-) -> Decided:
-    """Which of the providers that could charge the card's part of a payment is to do it.
+def routable(card: CardTender, amount: Money, *, payment_id: UUID, book_id: UUID) -> Routable:
+    """The card's part of a payment, and the providers that could charge it.
 
     :raises AmountTooSmall, AmountNotExpressible: none of them charges this amount.
     """
@@ -165,16 +164,13 @@ def routed(
             candidates.append(provider)
     if refused and not candidates:
         raise refused
-    return gateways.route(
-        Routable(
-            payment_id=payment_id,
-            merchant_id=book_id,
-            method=card.method,
-            amount=amount,
-            candidates=tuple(candidates),
-            country=card.country,
-        ),
-        now=now,
+    return Routable(
+        payment_id=payment_id,
+        merchant_id=book_id,
+        method=card.method,
+        amount=amount,
+        candidates=tuple(candidates),
+        country=card.country,
     )
 
 
