@@ -78,9 +78,8 @@ class TestAHypotheticalPayment:
 
     def test_without_explaining_is_one_word(self, merchant: Merchant) -> None:
         out = StringIO()
-        call_command(
-            "route", f"--merchant={merchant.public_id}", "--currency=USD", "--amount=500", stdout=out,
-        )  # fmt: skip
+        words = (f"--merchant={merchant.public_id}", "--currency=USD", "--amount=500")
+        call_command("route", *words, stdout=out)
 
         assert out.getvalue() == "stripe\n"
 
