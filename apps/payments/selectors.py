@@ -14,7 +14,7 @@ from apps.core.errors import NotFound
 from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
-from apps.payments import dispute_invariants, invariants, payout_invariants
+from apps.payments import dispute_invariants, invariants, payout_invariants, receipt_invariants
 from apps.payments.models import (
     HAS_NOTES,
     BankReceipt,
@@ -218,6 +218,11 @@ def find_virtual_reference(reference: str) -> VirtualReference | None:
     return VirtualReference.objects.filter(reference=reference).first()
 
 
+def find_reference_of(payment_id: UUID) -> VirtualReference | None:
+    """The reference that a payment by bank transfer has, whoever's it is."""
+    return VirtualReference.objects.filter(payment_id=payment_id).first()
+
+
 def list_undecided_receipts(*, limit: int) -> list[UUID]:
     """Money that came and is not booked yet, the earliest first."""
     booked = ReceiptPosting.objects.filter(receipt_id=OuterRef("id"))
@@ -241,4 +246,9 @@ def _open_run_id(payment: Payment) -> UUID | None:
 
 
 # What `check_books` asks.
-INVARIANTS = invariants.INVARIANTS + payout_invariants.INVARIANTS + dispute_invariants.INVARIANTS
+INVARIANTS = (
+    *invariants.INVARIANTS,
+    *payout_invariants.INVARIANTS,
+    *dispute_invariants.INVARIANTS,
+    *receipt_invariants.INVARIANTS,
+)

@@ -32,7 +32,7 @@ def plant(sql):
 
 class TestClean:
     def test_every_invariant_of_every_app_has_its_line(self):
-        post(new_id(), "debit platform:bank 1\n credit platform:suspense 1")
+        post(new_id(), "debit platform:bank 1\n credit platform:promotions 1")
 
         printed, error = run()
 
@@ -54,7 +54,7 @@ class TestViolated:
     def test_is_an_error_that_shows_where(self):
         book = new_id()
         for _ in range(7):
-            post(book, "debit platform:bank 1\n credit platform:suspense 1")
+            post(book, "debit platform:bank 1\n credit platform:promotions 1")
         plant("UPDATE ledger_entry SET amount = 2 WHERE line = 1")
 
         printed, error = run(app=["ledger"], rows=3)

@@ -37,6 +37,13 @@ from apps.payments.services.payouts import (
 from apps.payments.services.receipts import match, match_undecided
 from apps.payments.services.refusals import NotSupportedByMethod
 from apps.payments.services.releases import release
+from apps.payments.services.suspense import (
+    CaseNotOpen,
+    DoesNotFit,
+    NotAwaited,
+    allocate,
+    return_to_sender,
+)
 from apps.payments.services.tenders import MethodDetached, routable, usable_tokens
 from apps.payments.services.transfers import SelfTransfer, transfer
 
@@ -48,8 +55,11 @@ __all__ = [
     "BalanceNegative",
     "BankAccountNotUsable",
     "CaptureTooLarge",
+    "CaseNotOpen",
+    "DoesNotFit",
     "MethodDetached",
     "NoBankAccount",
+    "NotAwaited",
     "NotCapturable",
     "NotRefundable",
     "NotSupportedByMethod",
@@ -61,6 +71,7 @@ __all__ = [
     "RefundTooLarge",
     "SelfTransfer",
     "Started",
+    "allocate",
     "apply_event",
     "apply_settlement",
     "capture_hold",
@@ -77,6 +88,7 @@ __all__ = [
     "pay_out_daily",
     "release",
     "replay_events",
+    "return_to_sender",
     "routable",
     "settle",
     "sweep_events",

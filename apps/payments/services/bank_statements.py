@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -41,7 +40,7 @@ INSERT INTO payments_bank_receipt
     (id, bank_reference, booked_on, currency, amount, reference, created_by, created_at)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::date[], %s::text[], %s::numeric[], %s::text[]) u
     CROSS JOIN (VALUES (%s, %s::timestamptz)) by_whom
-ON CONFLICT (bank_reference) DO NOTHING RETURNING id
+ON CONFLICT (bank_reference) DO NOTHING
 """
 
 
@@ -84,12 +83,12 @@ def import_statement(*, text: str, actor: Actor, now: datetime) -> Imported:
                 book_id=PLATFORM_BOOK,
                 actor=actor,
                 action="bank_statement.imported",
-                subject_id=new[0],
-                subject_kind="bank_receipt",
-                facts={"lines": len(lines), "new": len(new)},
+                subject_id=ids.new_id(),
+                subject_kind="bank_statement",
+                facts={"lines": len(lines), "new": new},
                 now=now,
             )
-    return Imported(len(lines), len(new))
+    return Imported(len(lines), new)
 
 
 def _read(text: str, *, today: date) -> dict[str, tuple[int, BankLine]]:
@@ -161,9 +160,9 @@ def _amount(text: str, currency: str) -> Money:
     return amount
 
 
-def _store(lines: Sequence[BankLine], actor: Actor, now: datetime) -> list[UUID]:
+def _store(lines: Sequence[BankLine], actor: Actor, now: datetime) -> int:
     """Add the lines that are not there, in the order of their references: two imports at once wait
-    for each other and never in a circle. The ids of those added."""
+    for each other and never in a circle. How many were added."""
     in_order = sorted(lines, key=lambda line: line.bank_reference)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -179,7 +178,7 @@ def _store(lines: Sequence[BankLine], actor: Actor, now: datetime) -> list[UUID]
                 now,
             ],
         )
-        return [new_id for (new_id,) in cursor.fetchall()]
+        return int(cursor.rowcount)
 
 
 def _require_same(lines: dict[str, tuple[int, BankLine]]) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 from stdnum import iso11649
 
-from apps.core import ids
 from apps.core.money import Money
 from apps.ledger import selectors as ledger
 from apps.ledger.chart import PLATFORM_BOOK
-from apps.payments.models import BankReceipt, Payment
+from apps.payments.models import BankReceipt
 from apps.payments.tests import purses, transfers, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
-from apps.sagas.models import Run
 
 
 def usd(amount: str) -> Money:
@@ -27,16 +24,6 @@ def in_suspense(merchant: Merchant) -> tuple[Money, Money]:
     code = "platform:suspense"
     nobodys = ledger.balance(book_id=PLATFORM_BOOK, code=code, currency="USD")
     return merchant.balance(code), nobodys
-
-
-def the_time_is_over(payment_id: str) -> None:
-    """As if the days that a transfer has were over."""
-    Payment.objects.filter(id=ids.decode("pay", payment_id)).update(
-        expected_by=datetime.fromisoformat("2026-01-01T00:00:00Z")
-    )
-    truth.pass_time()
-    Run.objects.filter(waiting_for="bank_transfer").update(next_run_at=truth.clock.now())
-    finish_runs()
 
 
 class TestAPaymentByBankTransfer:
@@ -84,7 +71,8 @@ class TestAPaymentByBankTransfer:
         self, merchant: Merchant
     ) -> None:
         made = transfers.ask(merchant)
-        the_time_is_over(made["id"])
+        transfers.time_is_over(merchant, made["id"])
+        finish_runs()
 
         payment = merchant.payment(made["id"])
         assert (payment.status, payment.failure_code) == ("FAILED", "transfer_not_received")

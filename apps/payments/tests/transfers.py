@@ -7,7 +7,8 @@ from typing import Any
 
 from apps.core import clock
 from apps.payments import services
-from apps.payments.models import SuspenseCase
+from apps.payments.models import Payment, SuspenseCase
+from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.types import CaseStatus
 
@@ -35,7 +36,11 @@ def statement(*lines: Line, currency: str = "USD") -> str:
 
 def bank_tells(*lines: Line, currency: str = "USD") -> None:
     """The statement comes, is booked, and whoever is concerned goes on."""
-    tell(statement(*lines, currency=currency))
+    bank_tells_of(statement(*lines, currency=currency))
+
+
+def bank_tells_of(text: str) -> None:
+    tell(text)
     finish_runs()
 
 
@@ -43,6 +48,13 @@ def tell(text: str) -> None:
     now = clock.now()
     services.import_statement(text=text, actor="staff:1", now=now)
     services.match_undecided(now=now)
+
+
+def time_is_over(merchant: Merchant, payment_id: str) -> None:
+    """As if the days that a transfer has were over: the payment's run is due."""
+    payment = merchant.payment(payment_id)
+    Payment.objects.filter(id=payment.id).update(expected_by=payment.created_at)
+    truth.make_due(payment)
 
 
 def cases() -> Sequence[SuspenseCase]:
