@@ -17,6 +17,7 @@ from apps.notifications.services.endpoints import lock_endpoint, record_change
 from apps.notifications.types import DeliveryStatus, EndpointStatus
 
 MAX_REPLAY: Final = 1000  # events a call
+MAX_LOOKED_AT: Final = 100_000  # events of the time, wanted or not
 MAX_REPLAY_PERIOD: Final = timedelta(days=31)
 CANCEL_BATCH: Final = 1000
 CANCEL_BATCHES: Final = 20
@@ -34,6 +35,11 @@ WHERE e.book_id = %(book)s AND e.id >= %(first)s AND e.id < %(last)s
         SELECT FROM notifications_outbox o
         WHERE o.book_id = e.book_id AND o.subject_id = e.subject_id AND o.sequence = e.sequence)
 LIMIT %(limit)s"""
+
+_LOOKED_AT = """
+SELECT count(*) FROM (
+    SELECT FROM notifications_event
+    WHERE book_id = %(book)s AND id >= %(first)s AND id < %(last)s LIMIT %(most)s) events"""
 
 # Without a date: `store.line_up` gives one to the first of each line.
 _QUEUE = """
@@ -62,10 +68,13 @@ class EndpointDisabled(Conflict):
 
 
 class ReplayTooLarge(Unprocessable):
-    """More events than one call queues; ask for a shorter time."""
+    """More events than one call queues, or looks at; ask for a shorter time."""
 
     code = "replay_too_large"
-    says = f"More than {MAX_REPLAY} events. Ask for a shorter time."
+    says = (
+        f"More than {MAX_REPLAY} events to send, or {MAX_LOOKED_AT} in that time. "
+        "Ask for a shorter time."
+    )
 
 
 def redeliver(
@@ -110,23 +119,25 @@ def replay(
 
     :raises NotFound: no such endpoint, or another merchant's.
     :raises EndpointDisabled: enable it first.
-    :raises ReplayTooLarge: more than `MAX_REPLAY` events; nothing was queued.
+    :raises ReplayTooLarge: more than `MAX_REPLAY` events to queue, or `MAX_LOOKED_AT` of any kind
+        in that time; nothing was queued.
     """
     again = [DeliveryStatus.FAILED.value]
     if is_including_delivered:
         again.append(DeliveryStatus.DELIVERED.value)
     with transaction.atomic(), connection.cursor() as cursor:
         endpoint = _lock_enabled(book_id, endpoint_id)
+        events_of = {
+            "book": book_id,
+            "first": ids.lowest_at(since),
+            "last": ids.lowest_at(until),
+        }
+        cursor.execute(_LOOKED_AT, {**events_of, "most": MAX_LOOKED_AT + 1})
+        if cursor.fetchone()[0] > MAX_LOOKED_AT:
+            raise ReplayTooLarge
         cursor.execute(
             _WANTED,
-            {
-                "book": book_id,
-                "endpoint": endpoint_id,
-                "first": ids.lowest_at(since),
-                "last": ids.lowest_at(until),
-                "again": again,
-                "limit": MAX_REPLAY + 1,
-            },
+            {**events_of, "endpoint": endpoint_id, "again": again, "limit": MAX_REPLAY + 1},
         )
         wanted = cursor.fetchall()
         if len(wanted) > MAX_REPLAY:

@@ -172,12 +172,13 @@ class TestReplay:
         again = shop.post(path, body, key="k")
         assert (first.content, again["Idempotent-Replayed"]) == (again.content, "true")
 
+    @pytest.mark.parametrize("limit", ["MAX_REPLAY", "MAX_LOOKED_AT"])
     def test_of_too_many_is_422_and_queues_nothing(
-        self, shop, sink, courier, endpoint, monkeypatch
+        self, shop, sink, courier, endpoint, monkeypatch, limit
     ):
         from apps.notifications.services import deliveries
 
-        monkeypatch.setattr(deliveries, "MAX_REPLAY", 2)
+        monkeypatch.setattr(deliveries, limit, 2)
         before = Delivery.objects.count()
         answer = self.replay(shop, endpoint)
         assert answer.status_code == 422
