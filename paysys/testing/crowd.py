@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection, connections
 
-ROUNDS = int(os.environ.get("ROUNDS") or 10)
+ROUNDS = int(os.environ.get("ROUNDS") or 5)
 
 
 class Crowd:

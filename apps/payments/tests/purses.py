@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -55,6 +56,23 @@ def fund(merchant: Merchant, wallet_id: UUID, amount: Money) -> None:
             ],
             occurred_at=clock.now(),
         )
+
+
+def held(merchant: Merchant, public_id: str, minor: int) -> str:
+    """A stand-alone hold on a wallet in dollars, for a day; its public id."""
+    hold_id, now = ids.new_id(), clock.now()
+    with transaction.atomic():
+        wallets.place_hold(
+            book_id=merchant.book_id,
+            wallet_id=ids.decode("wallet", public_id),
+            hold_id=hold_id,
+            amount=from_minor(minor, "USD"),
+            payment_id=None,
+            expires_at=now + timedelta(days=1),
+            actor="system",
+            now=now,
+        )
+    return ids.encode("hold", hold_id)
 
 
 def inside(merchant: Merchant, public_id: str, currency: str = "USD") -> tuple[int, int]:

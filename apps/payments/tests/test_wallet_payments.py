@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 
-from apps.core import clock, ids
-from apps.core.money import Money
+from apps.core import ids
 from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
-from apps.payments.tests.purses import inside, wallet
-from apps.payments.tests.threads import at_once
-from apps.wallets import services as wallets
+from apps.payments.tests.purses import held, inside, wallet
 from paysys.testing.simulator import Simulator
 
 
@@ -140,15 +135,6 @@ class TestPayingFromAWallet:
 
         assert merchant.pay(4_000, purse).status_code == 404
         assert inside(other_merchant, purse) == (10_000, 0)
-
-    def test_fifty_at_once_get_what_there_is_for_three(self, merchant: Merchant) -> None:
-        purse = wallet(merchant, 300)
-
-        answers = at_once([lambda: merchant.pay(100, purse).status_code] * 50)
-
-        assert sorted(answers) == [201] * 3 + [402] * 47
-        assert inside(merchant, purse) == (0, 0)
-        truth.assert_nothing_is_left_over()
 
 
 class TestATopUp:
@@ -289,40 +275,14 @@ class TestATransfer:
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, code)
         assert inside(merchant, ada) == (10_000, 0)
 
-    def test_against_each_other_a_hundred_times_meets_no_deadlock(self, merchant: Merchant) -> None:
-        ada, ben = wallet(merchant, 10_000), wallet(merchant, 10_000)
-        there = [lambda: self.send(merchant, ada, ben, 7).status_code] * 10
-        back = [lambda: self.send(merchant, ben, ada, 7).status_code] * 10
-
-        for _ in range(5):
-            assert set(at_once(there + back)) == {201}
-
-        assert (inside(merchant, ada), inside(merchant, ben)) == ((10_000, 0), (10_000, 0))
-        assert truth.violations() == {}
-
 
 class TestAHoldThatIsCaptured:
-    def held(self, merchant: Merchant, purse: str, amount: Money) -> str:
-        hold_id, now = ids.new_id(), clock.now()
-        with transaction.atomic():
-            wallets.place_hold(
-                book_id=merchant.book_id,
-                wallet_id=ids.decode("wallet", purse),
-                hold_id=hold_id,
-                amount=amount,
-                payment_id=None,
-                expires_at=now + timedelta(days=1),
-                actor="system",
-                now=now,
-            )
-        return ids.encode("hold", hold_id)
-
     @pytest.mark.parametrize("amount", [None, 6_000, 1])
     def test_is_a_payment_and_releases_the_rest(
         self, merchant: Merchant, amount: int | None
     ) -> None:
         purse = wallet(merchant, 10_000)
-        hold = self.held(merchant, purse, Money(60, "USD"))
+        hold = held(merchant, purse, 6_000)
         body = {} if amount is None else {"amount": amount}
 
         answer = merchant.post(f"/v1/wallets/{purse}/holds/{hold}/capture", body)
@@ -335,7 +295,7 @@ class TestAHoldThatIsCaptured:
 
     def test_a_second_time_is_refused(self, merchant: Merchant) -> None:
         purse = wallet(merchant, 10_000)
-        hold = self.held(merchant, purse, Money(60, "USD"))
+        hold = held(merchant, purse, 6_000)
         merchant.post(f"/v1/wallets/{purse}/holds/{hold}/capture")
 
         refused = merchant.post(f"/v1/wallets/{purse}/holds/{hold}/capture")
@@ -345,21 +305,10 @@ class TestAHoldThatIsCaptured:
 
     def test_for_more_than_is_held_is_refused(self, merchant: Merchant) -> None:
         purse = wallet(merchant, 10_000)
-        hold = self.held(merchant, purse, Money(60, "USD"))
+        hold = held(merchant, purse, 6_000)
 
         refused = merchant.post(f"/v1/wallets/{purse}/holds/{hold}/capture", {"amount": 6_001})
 
         error = refused.json()["error"]
         assert (refused.status_code, error["remaining"]) == (409, 6_000)
         assert inside(merchant, purse) == (4_000, 6_000)
-
-    def test_a_hundred_times_at_once_is_captured_once(self, merchant: Merchant) -> None:
-        purse = wallet(merchant, 10_000)
-        hold = self.held(merchant, purse, Money(60, "USD"))
-        path = f"/v1/wallets/{purse}/holds/{hold}/capture"
-
-        answers = at_once([lambda: merchant.post(path).status_code] * 20)
-
-        assert sorted(answers) == [201] + [409] * 19
-        assert inside(merchant, purse) == (4_000, 0)
-        truth.assert_nothing_is_left_over()

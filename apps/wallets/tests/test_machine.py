@@ -388,7 +388,7 @@ def test_any_sequence_of_steps(machine):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=ROUNDS,
+            max_examples=2 * ROUNDS,
             stateful_step_count=40,
             deadline=None,
             database=None,
