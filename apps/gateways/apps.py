@@ -26,6 +26,7 @@ class GatewaysConfig(AppConfig):
                 webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
             ),
             amounts=units.RULES,
+            answers_disputes=True,
         )
         if settings.PAYPAL_CLIENT_ID:
             providers.register(
@@ -40,7 +41,7 @@ class GatewaysConfig(AppConfig):
                 amounts=paypal_units.RULES,
             )
         if settings.PAYSYS_MODE == "test":
-            providers.register("instant", Instant)
+            providers.register("instant", Instant, answers_disputes=True)
         register(check_live_settings)
 
 

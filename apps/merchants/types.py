@@ -31,6 +31,8 @@ SCOPES = frozenset(
         "webhook_endpoints:write",
         "quotes:read",
         "quotes:write",
+        "disputes:read",
+        "disputes:write",
         "balance:read",
         "bank_accounts:read",
         "bank_accounts:write",

@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.core import db
 from apps.core.errors import CardError
 from apps.idempotency.types import Finality
-from apps.payments import payout_selectors, public, selectors, services
+from apps.payments import dispute_selectors, payout_selectors, public, selectors, services
 from apps.payments.models import Payment, Payout, Refund
 from apps.payments.states import FINAL
 from apps.payments.types import PayoutStatus, RefundStatus, Status
@@ -63,6 +63,9 @@ def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> d
     if "refunds" in expand:
         refunds = selectors.list_refunds(payment.book_id, payment.id).order_by("-id")
         body["refunds"] = [public.render_refund(refund) for refund in refunds]
+    if "disputes" in expand:
+        found = dispute_selectors.list_disputes(payment.book_id, payment.id).order_by("-id")
+        body["disputes"] = [public.render_dispute(dispute) for dispute in found]
     if "saga" in expand:
         run = selectors.find_charge_run(payment)
         body["saga"] = run and sagas_selectors.public(run, subject=public.payment_id(payment))

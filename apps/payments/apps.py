@@ -6,6 +6,7 @@ class PaymentsConfig(AppConfig):
     label = "payments"
 
     def ready(self) -> None:
+        from apps.core import crypto
         from apps.notifications import selectors as notifications
         from apps.payments import models, public, selectors
         from apps.payments.sagas import charge, dispute, payout, refund
@@ -13,6 +14,7 @@ class PaymentsConfig(AppConfig):
         from apps.sagas import definition
         from apps.wallets import services as wallets
 
+        crypto.register(table="payments_dispute_evidence", column="texts_encrypted")
         for saga in (
             charge.CHARGE,
             refund.REFUND,

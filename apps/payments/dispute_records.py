@@ -57,6 +57,16 @@ def save_dispute(dispute: Dispute, *, event: str, actor: Actor, now: datetime) -
     )
 
 
+def require_unchanged(dispute: Dispute) -> None:
+    """Guard the unit with the dispute's version, and keep its row locked until the commit."""
+    db.require(
+        "EXISTS (SELECT 1 FROM payments_dispute "
+        "WHERE id = %s AND book_id = %s AND version = %s FOR UPDATE)",
+        (dispute.id, dispute.book_id, dispute.version),
+        what=STALE_DISPUTE,
+    )
+
+
 def insert_move(move: DisputeMove) -> None:
     """Note what a look at a dispute has moved; never changed."""
     _MOVE.write_new(move)

@@ -182,6 +182,7 @@ class PaymentShape(serializers.Serializer[Any]):
     amount_refunded = serializers.IntegerField()
     amount_refundable = serializers.IntegerField()
     amount_disputed = serializers.IntegerField()
+    amount_charged_back = serializers.IntegerField()
     gross = serializers.IntegerField(help_text="What is credited; `net` is `gross` less `fee`.")
     fee = serializers.IntegerField(help_text="In the currency that is credited, as its neighbors.")
     net = serializers.IntegerField()

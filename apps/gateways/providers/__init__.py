@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from apps.gateways.providers.base import Provider
-from apps.gateways.types import AmountRules, set_amount_rules
+from apps.gateways.types import AmountRules, set_amount_rules, set_answerable
 
 _builders: dict[str, Callable[[], Provider]] = {}
 _built: dict[str, Provider] = {}
@@ -24,12 +24,19 @@ class UnknownProvider(LookupError):
 
 
 def register(
-    name: str, build: Callable[[], Provider], *, amounts: AmountRules | None = None
+    name: str,
+    build: Callable[[], Provider],
+    *,
+    amounts: AmountRules | None = None,
+    answers_disputes: bool = False,
 ) -> None:
     """Make a provider known; what was built before under the name is forgotten.
 
-    `amounts` is its table of what it can express and takes, for whoever may not see a provider.
+    `amounts` is its table of what it can express and takes, for whoever may not see a provider, and
+    `answers_disputes` whether it takes our answers to disputes.
     """
+    if answers_disputes:
+        set_answerable(name)
     if amounts is not None:
         set_amount_rules(name, amounts)
     with _lock:

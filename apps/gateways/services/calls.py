@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -26,6 +26,7 @@ from apps.gateways.types import (
     Operation,
     OutcomeUnknown,
     Request,
+    SubmitEvidenceRequest,
     thaw,
 )
 from apps.merchants import selectors as merchants
@@ -143,14 +144,18 @@ class _Journal:
 journal: Final = _Journal()
 
 
-def send(intent: Intent) -> Observation:
+def send(intent: Intent, *, evidence: Mapping[str, str] | None = None) -> Observation:
     """Make a promised call, once. No transaction may be open. Never raises what a provider did.
+
+    `evidence` is what an answer to a dispute says, which the intent does not hold.
 
     `ABSENT` with `unsent`: this was the first attempt, and provably nothing left or nothing was
     looked at. `ABSENT` without: the provider repeats an error that it saved under this key, so the
     first request is over, and a look-up shows that it did nothing; only another key can do it.
     """
     request = thaw(intent.request)
+    if isinstance(request, SubmitEvidenceRequest):
+        request = replace(request, evidence=dict(evidence or {}))
     provider = providers.get(request.provider)
 
     def ask() -> Answer:
@@ -166,7 +171,9 @@ def send(intent: Intent) -> Observation:
             )
 
     observation = _observed(intent, "send", ask)
-    if isinstance(request, AddBankRequest):  # whatever they said may repeat what they were told
+    if isinstance(
+        request, AddBankRequest | SubmitEvidenceRequest
+    ):  # whatever they said may repeat what they were told
         return replace(observation, message="")
     return observation
 

@@ -128,10 +128,10 @@ class TestADispute:
 class TestEvidence:
     def test_arrives_once_however_often_it_is_sent(self, desk, disputed, simulator) -> None:
         reference = disputed()
-        intent = asked(desk, SubmitEvidenceRequest, reference, evidence=TOLD)
+        intent = asked(desk, SubmitEvidenceRequest, reference)
 
         for _ in range(2):
-            assert told(services.send(intent)).has_evidence
+            assert told(services.send(intent, evidence=TOLD)).has_evidence
 
         kept = simulator.find_dispute(reference)
         assert kept["evidence"]["uncategorized_text"] == TOLD["uncategorized_text"]
@@ -140,7 +140,7 @@ class TestEvidence:
 
     def test_whose_answer_was_lost_is_found(self, desk, disputed, simulator) -> None:
         reference = disputed()
-        intent = asked(desk, SubmitEvidenceRequest, reference, evidence=TOLD)
+        intent = asked(desk, SubmitEvidenceRequest, reference)
         assert services.look_up(intent).outcome is Outcome.ABSENT
 
         simulator.fault("submit_evidence", "reset_after")
@@ -154,7 +154,7 @@ class TestEvidence:
         reference = disputed()
         simulator.decide(reference, "lose")
 
-        found = told(services.send(asked(desk, SubmitEvidenceRequest, reference, evidence=TOLD)))
+        found = told(services.send(asked(desk, SubmitEvidenceRequest, reference)))
 
         assert (found.status, found.has_evidence) == (DisputeStatus.LOST, False)
 

@@ -26,12 +26,15 @@ from apps.gateways.types.declines import DECLINES, Action, Decline, decline
 from apps.gateways.types.disputes import (
     EVIDENCE,
     AcceptDisputeRequest,
+    DisputeNotAnswerable,
     DisputeReason,
     DisputeStage,
     DisputeStatus,
     InspectDisputeRequest,
     ProviderDispute,
     SubmitEvidenceRequest,
+    require_answerable,
+    set_answerable,
 )
 from apps.gateways.types.endings import NEVER_SENT, Declined, OutcomeUnknown
 from apps.gateways.types.health import Circuit, CircuitState, Tally
@@ -83,6 +86,7 @@ __all__ = [
     "Decided",
     "Decline",
     "Declined",
+    "DisputeNotAnswerable",
     "DisputeReason",
     "DisputeStage",
     "DisputeStatus",
@@ -119,10 +123,12 @@ __all__ = [
     "drawn",
     "freeze",
     "payable_part",
+    "require_answerable",
     "require_chargeable",
     "require_expressible",
     "require_payable",
     "set_amount_rules",
+    "set_answerable",
     "thaw",
 ]
 

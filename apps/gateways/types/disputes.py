@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from apps.core.errors import Unprocessable
 from apps.gateways.types.operations import BaseRequest, Operation
 
 
@@ -20,7 +21,10 @@ class InspectDisputeRequest(BaseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitEvidenceRequest(BaseRequest):
-    """Answer a dispute, once: texts by the names of `types.EVIDENCE`."""
+    """Answer a dispute, once: texts by the names of `types.EVIDENCE`.
+
+    They may be about people, so a frozen request has none: whoever sends it brings them along.
+    """
 
     operation: ClassVar[Operation] = Operation.SUBMIT_EVIDENCE
 
@@ -57,6 +61,27 @@ EVIDENCE: dict[str, int] = {
     "duplicate_charge_explanation": 20_000,
     "uncategorized_text": 20_000,
 }
+
+
+class DisputeNotAnswerable(Unprocessable):
+    """Its provider takes no answers from us: whoever answers does so in the provider's console."""
+
+    code = "not_supported_by_method"
+    says = "Disputes of this provider are answered in its own console."
+
+
+_answerable: set[str] = set()
+
+
+def set_answerable(provider: str) -> None:
+    """Note that a provider takes answers to its disputes from us, and being given them up."""
+    _answerable.add(provider)
+
+
+def require_answerable(*, provider: str) -> None:
+    """:raises DisputeNotAnswerable: the provider takes no answers from us."""
+    if provider not in _answerable:
+        raise DisputeNotAnswerable
 
 
 class DisputeStage(StrEnum):

@@ -2,6 +2,7 @@
 
 from apps.payments.api.balance import BalanceStatement, BalanceTransactions, MerchantBalance
 from apps.payments.api.banks import BankAccounts, OneBankAccount
+from apps.payments.api.disputes import Accept, Disputes, Evidence, OneDispute
 from apps.payments.api.payments import (
     Capture,
     OnePayment,
@@ -22,13 +23,17 @@ from apps.payments.api.wallets import (
 )
 
 __all__ = [
+    "Accept",
     "BalanceStatement",
     "BalanceTransactions",
     "BankAccounts",
     "Capture",
+    "Disputes",
+    "Evidence",
     "HoldCapture",
     "MerchantBalance",
     "OneBankAccount",
+    "OneDispute",
     "OnePayment",
     "OnePayout",
     "OneQuote",

@@ -11,7 +11,7 @@ from apps.core.api import currency_of, moment_of
 from apps.core.errors import InvalidRequest
 from apps.payments.types import Status
 
-EXPANDABLE = frozenset({"refunds", "saga", "ledger"})
+EXPANDABLE = frozenset({"disputes", "refunds", "saga", "ledger"})
 FILTERS = (
     *("status", "from", "to", "currency", "min_amount", "source", "reference"),
     *("settled", "refunded", "disputed", "metadata[*]"),

@@ -34,7 +34,9 @@ from apps.payments.serializers import (
 )
 from apps.payments.types import NewPayment
 
-EXPAND = OpenApiParameter("expand", str, description="refunds, saga, ledger (comma-separated)")
+EXPAND = OpenApiParameter(
+    "expand", str, description="refunds, disputes, saga, ledger (comma-separated)"
+)
 
 
 class Payments(ApiView):

@@ -2,7 +2,14 @@
 
 from apps.payments.models.balance import BalanceTransaction, Release, Reserve, SettlementLine
 from apps.payments.models.base import HAS_NOTES
-from apps.payments.models.dispute import MOVED, Dispute, DisputeLine, DisputeMove, ExcessCase
+from apps.payments.models.dispute import (
+    MOVED,
+    Dispute,
+    DisputeEvidence,
+    DisputeLine,
+    DisputeMove,
+    ExcessCase,
+)
 from apps.payments.models.fx import ExchangeRate, Quote
 from apps.payments.models.payment import Payment, headline_of
 from apps.payments.models.payout import Payout, PayoutItem, Transfer
@@ -20,6 +27,7 @@ __all__ = [
     "BalanceTransaction",
     "BankReceipt",
     "Dispute",
+    "DisputeEvidence",
     "DisputeLine",
     "DisputeMove",
     "ExcessCase",

@@ -198,6 +198,36 @@ class DisputeLine(Remembering):
         return f"{self.kind} {shown(Money(self.gross, self.currency))}"
 
 
+class DisputeEvidence(models.Model):
+    """What the merchant answers to a dispute: texts by name, encrypted together.
+
+    They may be about the customer: the row is deleted when they are erased.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    book_id = models.UUIDField()
+    dispute = models.ForeignKey(
+        Dispute, on_delete=models.PROTECT, related_name="evidence", db_constraint=False
+    )
+    texts_encrypted = models.TextField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "payments_dispute_evidence"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book_id", "dispute"], name="payments_dispute_evidence_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(texts_encrypted__startswith="v1."),
+                name="payments_dispute_evidence_encrypted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.dispute_id)
+
+
 class ExcessCase(Remembering):
     """What went out beyond the budget because of a dispute: somebody has to look at it.
 

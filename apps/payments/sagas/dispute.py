@@ -8,18 +8,28 @@ it is sent, and what the provider says to that is applied as well.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from apps.core.types import Actor
 from apps.gateways import services as gateways
-from apps.gateways.types import InspectDisputeRequest, ProviderDispute
-from apps.payments import dispute_selectors, selectors
+from apps.gateways.types import (
+    AcceptDisputeRequest,
+    InspectDisputeRequest,
+    ProviderDispute,
+    SubmitEvidenceRequest,
+)
+from apps.payments import dispute_records, dispute_selectors, selectors
 from apps.payments.models import Dispute, Payment
 from apps.payments.sagas import asking, disputing
+from apps.payments.services import evidence
 from apps.sagas.definition import (
     Abort,
     Context,
     Decision,
+    Intent,
+    Observation,
+    Outcome,
     Remote,
     Saga,
     Skip,
@@ -43,7 +53,40 @@ def look(context: Context) -> Decision:
     if disputing.grows(dispute, told) and disputing.freeze_wallet(dispute.payment, now=context.now):
         return Wait(context.now, "freezing")
     disputing.follow(dispute, told, now=context.now)
+    request = _ordered(dispute)
+    if request is not None and str(request.operation) != context.answered:
+        return asking.promise(context, request)
+    if request is not None:
+        disputing.refuse_orders(dispute, now=context.now)
+    # An order that is given at this moment finds a run that goes on, or none.
+    dispute_records.require_unchanged(dispute)
     return Skip()
+
+
+def _ordered(dispute: Dispute) -> AcceptDisputeRequest | SubmitEvidenceRequest | None:
+    """What the merchant wants said to the provider, and has not been said."""
+    kind: type[AcceptDisputeRequest | SubmitEvidenceRequest]
+    if not dispute.is_open:
+        return None
+    if dispute.accept_ordered_at is not None:
+        kind = AcceptDisputeRequest
+    elif dispute.evidence_ordered_at is not None and dispute.evidence_sent_at is None:
+        kind = SubmitEvidenceRequest
+    else:
+        return None
+    return kind(
+        provider=dispute.provider,
+        payment_id=dispute.payment_id,
+        provider_reference=dispute.provider_reference,
+    )
+
+
+def _submit(intent: Intent) -> Observation:
+    """Send the answer as it is kept: what it says may be about people, and no intent holds it."""
+    texts = evidence.read(book_id=intent.book_id, dispute_id=intent.subject_id)
+    if not texts:
+        return Observation(Outcome.FAILED, code="evidence_erased")
+    return gateways.send(intent, evidence=texts)
 
 
 def _inspect(context: Context, dispute: Dispute) -> Decision:
@@ -62,14 +105,27 @@ def _is_about_to_be_credited(payment: Payment) -> bool:
     return run is not None and run.is_open and "CREDIT_MERCHANT" not in run.completed_steps
 
 
-def _given_up(_context: Context, _abort: Abort) -> None:
-    """The provider does not know it, or does not tell: what was known stays."""
+def given_up(context: Context, _abort: Abort) -> None:
+    """The provider does not know it, or takes no answer: what was known stays."""
+    dispute: Dispute = context.subject
+    if _ordered(dispute) is not None:
+        disputing.refuse_orders(dispute, now=context.now)
+    dispute_records.require_unchanged(dispute)
 
+
+SUBMIT_EVIDENCE = replace(gateways.SUBMIT_EVIDENCE, send=_submit)
 
 DISPUTE = Saga(
     "dispute",
-    steps=(Remote(look, calls=(gateways.INSPECT_DISPUTE,), then=nothing, undo=nothing),),
+    steps=(
+        Remote(
+            look,
+            calls=(gateways.INSPECT_DISPUTE, SUBMIT_EVIDENCE, gateways.ACCEPT_DISPUTE),
+            then=nothing,
+            undo=nothing,
+        ),
+    ),
     journal=gateways.journal,
     load=dispute_selectors.load,
-    on_abort=_given_up,
+    on_abort=given_up,
 )

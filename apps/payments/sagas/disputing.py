@@ -87,6 +87,16 @@ def freeze_wallet(payment: Payment, *, now: datetime) -> bool:
     )
 
 
+def refuse_orders(dispute: Dispute, *, now: datetime) -> None:
+    """The provider has not taken what was ordered: the merchant may order something else."""
+    is_answer = dispute.accept_ordered_at is None
+    dispute.accept_ordered_at = None
+    if dispute.evidence_sent_at is None:
+        dispute.evidence_ordered_at = None
+    event = "dispute.evidence_refused" if is_answer else "dispute.accept_refused"
+    dispute_records.save_dispute(dispute, event=event, actor=SYSTEM, now=now)
+
+
 # --- what is told ---------------------------------------------------------------------------------
 
 

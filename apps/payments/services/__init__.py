@@ -1,6 +1,13 @@
 """Everything that writes payments: a merchant's orders, and what providers tell us."""
 
 from apps.payments.services.bank_statements import BadStatement, import_statement
+from apps.payments.services.dispute_orders import (
+    DisputeClosed,
+    EvidenceOverdue,
+    EvidenceSubmitted,
+    NotAcceptable,
+    NotOurTurn,
+)
 from apps.payments.services.inbound import (
     TRIED_FOR,
     UNHEARD_AFTER,
@@ -56,11 +63,16 @@ __all__ = [
     "BankAccountNotUsable",
     "CaptureTooLarge",
     "CaseNotOpen",
+    "DisputeClosed",
     "DoesNotFit",
+    "EvidenceOverdue",
+    "EvidenceSubmitted",
     "MethodDetached",
     "NoBankAccount",
+    "NotAcceptable",
     "NotAwaited",
     "NotCapturable",
+    "NotOurTurn",
     "NotRefundable",
     "NotSupportedByMethod",
     "NotVoidable",

@@ -1,6 +1,7 @@
 """What merchants wrote about payments, and how it is forgotten with the customer.
 
-It stands on the payment, refund, payout or transfer alone: no event, run or call repeats it.
+A note stands on the payment, refund, payout or transfer alone: no event, run or call repeats it.
+What was answered to a dispute stands encrypted in a table of its own, and is deleted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from apps.payments.models import HAS_NOTES, Payment, Payout, Refund, Transfer
+from apps.payments.models import HAS_NOTES, DisputeEvidence, Payment, Payout, Refund, Transfer
 
 
 def forget_notes(
@@ -29,6 +30,9 @@ def forget_notes(
         "destination_wallet_id__in": wallet_ids,
     }
     paid = {f"payment__{column}": ids for column, ids in theirs.items()}
+    answered = {f"dispute__payment__{column}": ids for column, ids in theirs.items()}
+    of_book = DisputeEvidence.objects.filter(book_id=book_id)
+    of_book.filter(Q(**answered, _connector=Q.OR)).delete()
     ends = {"from_wallet_id__in": wallet_ids, "to_wallet_id__in": wallet_ids}
     return {
         *_empty(Refund, "reason", book_id, {**paid, "to_wallet_id__in": wallet_ids}),
