@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from apps.core import ids
+from apps.core.types import Actor
 
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]  # generic in the stubs alone
@@ -50,7 +51,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_per_page = 50
     list_max_show_all = 50
     list_filter_submit = True
-    actions = None
+    actions: tuple[str, ...] | None = None
     ordering = ("-pk",)
 
     def get_search_results(
@@ -71,6 +72,11 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         return False
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who is in the trail for what this person does."""
+    return f"staff:{request.user.pk}"
 
 
 def _read_id(text: str) -> UUID | None:

@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.core import clock
-from apps.core.admin import ReadOnlyAdmin
+from apps.core.admin import ReadOnlyAdmin, actor_of
 from apps.core.errors import DomainError
 from apps.gateways import services
 from apps.gateways.models import (
@@ -183,10 +183,10 @@ class RoutingRuleAdmin(ModelAdmin):
         return row.as_rule().shares
 
     def save_model(self, request: HttpRequest, _row: RoutingRule, form: Any, *_: Any) -> None:
-        services.set_rule(rule=form.rule, actor=_staff(request), now=clock.now())
+        services.set_rule(rule=form.rule, actor=actor_of(request), now=clock.now())
 
     def delete_model(self, request: HttpRequest, row: RoutingRule) -> None:
-        services.remove_rule(rule_id=row.id, actor=_staff(request), now=clock.now())
+        services.remove_rule(rule_id=row.id, actor=actor_of(request), now=clock.now())
 
     def log_addition(self, *_: Any) -> None:
         """The audit trail has it."""
@@ -195,7 +195,3 @@ class RoutingRuleAdmin(ModelAdmin):
 
     def log_deletions(self, *_: Any) -> None:
         """The audit trail has it."""
-
-
-def _staff(request: HttpRequest) -> str:
-    return f"staff:{request.user.pk}"

@@ -103,6 +103,7 @@ class SuspenseCase(models.Model):
 
     class Meta:
         db_table = "payments_suspense_case"
+        permissions = [("resolve_suspensecase", "Can resolve suspense cases")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status=CaseStatus.OPEN, allocated_to=None, resolved_at=None)

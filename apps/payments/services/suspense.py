@@ -76,17 +76,16 @@ def allocate(*, case_ids: Sequence[UUID], payment: str, actor: Actor, now: datet
     return found
 
 
-def return_to_sender(*, case_id: UUID, actor: Actor, now: datetime) -> SuspenseCase:
-    """Note that the money of a case was sent back, which a person has done at the bank.
+def return_to_sender(*, case_ids: Sequence[UUID], actor: Actor, now: datetime) -> None:
+    """Note that the money of cases was sent back, which a person has done at the bank.
 
     Retries: safe; a case is resolved once. Transaction: the caller's `atomic`.
 
-    :raises CaseNotOpen: it is resolved.
+    :raises CaseNotOpen: one of them is resolved.
     """
-    (case,) = _lock([case_id])
-    _resolve(case, CaseStatus.RETURNED, None, actor, now)
-    postings.suspense_returned(case, occurred_at=now)
-    return case
+    for case in _lock(case_ids):
+        _resolve(case, CaseStatus.RETURNED, None, actor, now)
+        postings.suspense_returned(case, occurred_at=now)
 
 
 def _find(payment: str) -> VirtualReference:

@@ -154,7 +154,7 @@ def test_a_decision_that_is_rolled_back_leaves_the_case_open() -> None:
     case, _ = told.cases()
 
     with transaction.atomic():
-        services.return_to_sender(case_id=case.id, actor="staff:1", now=clock.now())
+        services.return_to_sender(case_ids=[case.id], actor="staff:1", now=clock.now())
         transaction.set_rollback(True)
 
     assert {each.status for each in told.cases()} == {"OPEN"}

@@ -91,7 +91,7 @@ def busy(merchant: Merchant) -> Merchant:
         services.allocate(
             case_ids=[short.id, unknown.id], payment=together["id"], actor="staff:1", now=now
         )
-        services.return_to_sender(case_id=returned.id, actor="staff:1", now=now)
+        services.return_to_sender(case_ids=[returned.id], actor="staff:1", now=now)
     transfers.bank_tells(("b5", "7.00", reference), ("b6", "8.00", ""))
     finish_runs()
     return merchant

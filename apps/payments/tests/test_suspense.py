@@ -33,7 +33,7 @@ def allocate(cases: Sequence[SuspenseCase], payment: str) -> None:
 
 def send_back(case: SuspenseCase) -> None:
     with transaction.atomic():
-        services.return_to_sender(case_id=case.id, actor=STAFF, now=clock.now())
+        services.return_to_sender(case_ids=[case.id], actor=STAFF, now=clock.now())
 
 
 def attempt(act: Any) -> str:

@@ -1,4 +1,4 @@
-"""Payments, refunds, payouts and balances, to look at. Nothing moves money from here yet."""
+"""Payments, refunds, payouts and balances, to look at. Nothing moves money from here."""
 
 from __future__ import annotations
 
