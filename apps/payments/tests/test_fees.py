@@ -11,13 +11,32 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.core import clock
+from apps.core.money import from_minor, to_minor
 from apps.merchants import services as merchants
-from apps.payments import fees, services
+from apps.payments import fees, fx, services
 from apps.payments.models import Payment
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import payment_row
 from apps.payments.tests.test_refunds import refund, usd
+
+CODES = st.sampled_from(["JPY", "USD", "KWD"])  # no decimals, two, three
+
+
+def converted_payment(pair: tuple[str, str], units: int, mid: Decimal, spread: int) -> Payment:
+    """Captured in the first currency and, if it is another, credited in the second one."""
+    whole = from_minor(units, pair[0]).amount
+    is_converted = pair[0] != pair[1]
+    return payment_row(
+        "CAPTURED",
+        currency=pair[0],
+        credit_currency=pair[1],
+        amount=whole,
+        amount_authorized=whole,
+        amount_captured=whole,
+        rate_mid=mid if is_converted else None,
+        rate=fx.less_spread(mid, spread) if is_converted else None,
+    )
 
 
 class TestTheShareOfTheFee:
@@ -53,6 +72,64 @@ class TestTheShareOfTheFee:
             assert payment.fee_returned <= payment.fee_returnable
 
         assert payment.refund_reserved == captured
+        assert payment.fee_returned == payment.fee_returnable
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        pair=st.tuples(CODES, CODES),
+        captured=st.integers(1, 10**12),
+        mid=st.decimals("0.0001", 10_000, places=4),
+        spread=st.integers(0, 1_000),
+        points=st.integers(0, 10_000),
+        fixed=st.integers(0, 5_000),
+        smallest=st.integers(0, 5_000),
+        returns=st.tuples(st.booleans(), st.booleans()),
+        cuts=st.lists(st.integers(1, 10**12), max_size=8),
+    )
+    @example(
+        pair=("JPY", "KWD"),
+        captured=1,
+        mid=Decimal("0.0001"),
+        spread=1_000,
+        points=10_000,
+        fixed=5_000,
+        smallest=5_000,
+        returns=(True, True),
+        cuts=[],
+    )
+    def test_and_what_was_credited_come_back_whole_in_any_currencies_and_at_any_rate(
+        self,
+        pair: tuple[str, str],
+        captured: int,
+        mid: Decimal,
+        spread: int,
+        points: int,
+        fixed: int,
+        smallest: int,
+        returns: tuple[bool, bool],
+        cuts: list[int],
+    ) -> None:
+        payment = converted_payment(pair, captured, mid, spread)
+        payment.fee_basis_points = points
+        payment.fee_fixed = from_minor(fixed, pair[1]).amount
+        payment.fee_minimum = from_minor(smallest, pair[1]).amount
+        payment.fee_returns_percentage, payment.fee_returns_fixed = returns
+        fees.charge(payment)
+        assert payment.fee_returnable <= payment.fee <= payment.amount_credited
+
+        edges = [0, *sorted({cut for cut in cuts if cut < captured}), captured]
+        for start, end in pairwise(edges):
+            amount = from_minor(end - start, pair[0])
+            taken = fees.borne_by(payment, amount)
+            returned = fees.returned_by(payment, amount, taken=taken)
+            assert to_minor(taken) >= to_minor(returned) >= 0  # and whole: `to_minor` says so
+            payment.refund_reserved += amount.amount
+            payment.credit_returned += taken.amount
+            payment.fee_returned += returned.amount
+            assert payment.credit_returned <= payment.amount_credited
+            assert payment.fee_returned <= payment.fee_returnable
+
+        assert payment.credit_returned == payment.amount_credited
         assert payment.fee_returned == payment.fee_returnable
 
     @settings(max_examples=200, deadline=None)
