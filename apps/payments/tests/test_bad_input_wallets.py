@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.payments.tests import purses, truth
+from apps.payments.tests import purses, tills, truth
 from apps.payments.tests.conftest import Merchant
 from apps.payments.tests.test_bad_input import (
     AMOUNTS,
@@ -17,6 +17,7 @@ from apps.payments.tests.test_bad_input import (
     assert_refused,
     send,
 )
+from apps.payments.tests.test_withdrawals import owner_of
 
 NOBODYS = "01jzzzzzzzzzzzzzzzzzzzzzzz"
 
@@ -147,4 +148,51 @@ class TestAFieldThatIsNone:
         sent = send(other_merchant, path, json.dumps(body).encode())
 
         assert_refused(sent, 404, "resource_missing")
+        assert truth.counts() == before
+
+
+class TestAWalletThatIsNotActive:
+    """Nothing goes out of a frozen one, nothing in or out of a closed one."""
+
+    @pytest.mark.parametrize("status", ["FROZEN", "CLOSED"])
+    @pytest.mark.parametrize(
+        "door", ["source", "wallet", "transfer", "hold", "withdraw", "destination", "top_up", "to"]
+    )
+    def test_is_not_spent_from_and_a_closed_one_not_filled(
+        self, merchant: Merchant, status: str, door: str
+    ) -> None:
+        frozen, other = purses.wallet(merchant, 5_000), purses.wallet(merchant, 5_000)
+        tills.bank(merchant, customer_id=owner_of(frozen))
+        purses.set_status(frozen, status)
+        path, body = {
+            "source": ("/v1/payments", {**GOOD, "source": frozen}),
+            "wallet": ("/v1/payments", {**GOOD, "wallet": frozen, "wallet_amount": 100}),
+            "transfer": (f"/v1/wallets/{frozen}/transfer", {"amount": 100, "to": other}),
+            "hold": (f"/v1/wallets/{frozen}/holds", {"amount": 100}),
+            "withdraw": (f"/v1/wallets/{frozen}/withdraw", {"amount": 100}),
+            "destination": ("/v1/payments", {**GOOD, "destination": frozen}),
+            "top_up": (f"/v1/wallets/{frozen}/top_up", {"amount": 100, "source": "pm_card_visa"}),
+            "to": (f"/v1/wallets/{other}/transfer", {"amount": 100, "to": frozen}),
+        }[door]
+        before = truth.counts()
+
+        answer = send(merchant, path, json.dumps(body).encode())
+
+        if status == "FROZEN" and door in ("destination", "top_up", "to"):
+            assert answer.status_code == 201
+            return
+        assert_refused(answer, 409, f"wallet_{status.lower()}")
+        # A conflict is an answer, and kept under its key.
+        assert truth.counts() == {**before, "idempotency_key": before["idempotency_key"] + 1}
+        assert purses.inside(merchant, frozen) == (5_000, 0)
+        assert purses.inside(merchant, other) == (5_000, 0)
+
+
+class TestATransferToItself:
+    def test_changes_nothing(self, merchant: Merchant, purse: str) -> None:
+        path, body = f"/v1/wallets/{purse}/transfer", {"amount": 100, "to": purse}
+        before = truth.counts()
+
+        assert_refused(send(merchant, path, json.dumps(body).encode()), 422, "self_transfer")
+
         assert truth.counts() == before
