@@ -106,6 +106,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PAYSYS_SAGA_THREADS = env.int("PAYSYS_SAGA_THREADS", 8)  # runs a web process advances at once
 PAYSYS_SWEEP_SECONDS = env.float("PAYSYS_SWEEP_SECONDS", 3.0)
 
+# Where processes die, fail or stall, for tests of what happens then (apps/core/failpoints.py).
+PAYSYS_FAILPOINTS = env.str("PAYSYS_FAILPOINTS", "")
+
 # --- callers
 # Under it the API keys are hashed: whoever has the table but not this has no key.
 PAYSYS_KEY_PEPPER = env.str("PAYSYS_KEY_PEPPER", "insecure-for-commands-that-serve-nothing")

@@ -6,4 +6,8 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        from apps.core import checks  # noqa: F401 - registers them
+        from django.conf import settings
+
+        from apps.core import checks, failpoints  # noqa: F401 - registers them
+
+        failpoints.configure(settings.PAYSYS_FAILPOINTS)

@@ -37,6 +37,7 @@ from django.db import DatabaseError, connection, transaction
 from psycopg import ClientCursor
 from psycopg.pq import ConnStatus, ExecStatus
 
+from apps.core import failpoints
 from apps.core.rows import Change, NewRow, Params, Part, Rows, Statement, written_once
 
 # SQLSTATE -> exception built from (message, detail); filled by the apps that raise these states.
@@ -178,7 +179,11 @@ def is_open() -> bool:
 
 def _send(finished: Unit) -> None:
     if finished.statements:
+        if failpoints.armed:
+            failpoints.reach("before_commit")
         _execute(finished.statements)
+        if failpoints.armed:
+            failpoints.reach("after_commit")
     for call in finished.after_commit:
         transaction.on_commit(call, robust=True)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from apps.core import clock, db, queue
+from apps.core import clock, db, failpoints, queue
 from apps.sagas import definition, engine, selectors, store
 from apps.sagas.engine import Turn
 from apps.sagas.models import Run
@@ -146,10 +147,16 @@ def sweep(*, limit: int = 100) -> int:
 
 
 def _work(turn: Turn) -> Run:
-    run = turn.go()
+    run = failpoints.passing(partial(_place, turn), turn.go) if failpoints.armed else turn.go()
     if run.status in OPEN and _is_due(run):
         ring(run.id)
     return run
+
+
+def _place(turn: Turn) -> str:
+    """Where a run stands, as failpoints name it: `charge.CAPTURE.capture`, or `charge.END`."""
+    call = f".{turn.intent.call}" if turn.intent else ""
+    return f"{turn.saga.name}.{turn.run.current_step or 'END'}{call}"
 
 
 def _is_due(run: Run) -> bool:

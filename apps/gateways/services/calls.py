@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
-from apps.core import clock, db, ids
+from apps.core import clock, db, failpoints, ids
 from apps.gateways import providers, selectors
 from apps.gateways.services import health
 from apps.gateways.types import (
@@ -213,6 +214,8 @@ def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observati
     started = time.monotonic()
     is_well: bool | None = True  # None: it says nothing of the provider's health
     try:
+        if failpoints.armed:
+            ask = partial(_past_failpoints, verb, ask)
         observation = _told(ask())
     except Declined as error:
         observation = _refused(error)
@@ -231,6 +234,14 @@ def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observati
             now=clock.now(),
         )
     return observation
+
+
+def _past_failpoints(verb: str, ask: Callable[[], Answer]) -> Answer:
+    failpoints.reach(f"before_{verb}")
+    try:
+        return ask()
+    finally:
+        failpoints.reach(f"after_{verb}")
 
 
 def _unknown(error: OutcomeUnknown, *, is_first: bool) -> Observation:

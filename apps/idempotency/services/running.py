@@ -19,7 +19,7 @@ from django.db import (
 )
 from django.http import HttpResponse
 
-from apps.core import api, db
+from apps.core import api, db, failpoints
 from apps.core.errors import DomainError
 from apps.core.ids import new_id
 from apps.idempotency import selectors
@@ -126,6 +126,8 @@ class _Claim:
             with _transaction(self.facts):
                 self._claim()
                 created = self.create(self.resource_id)
+                self._pass("before_commit")
+            self._pass("after_commit")
         except (DomainError, IntegrityError) as error:
             # Also a refusal: the first request's own effect may be what a repeat stumbles over.
             return self._repeat_or(error)
@@ -137,6 +139,11 @@ class _Claim:
             return None if found is None else self._repeat(found)
         made = self.resource_id if created is None else created
         return self._render(made, is_taken_over=False)
+
+    def _pass(self, where: str) -> None:
+        """A unit passes the failpoints around its commit by itself (`db`)."""
+        if failpoints.armed and self.facts.is_locking:
+            failpoints.reach(where)
 
     def _claim(self) -> None:
         db.insert(
