@@ -40,6 +40,12 @@ WHERE t.reverses_id IS NULL
 """
 
 
+_UNTOLD = """
+SELECT (SELECT count(*) FROM notifications_outbox) AS waiting,
+    (SELECT count(*) FROM notifications_delivery WHERE status = 'PENDING') AS pending
+"""
+
+
 @dataclass
 class OurBook:
     """Rows of our tables. Amounts stay as they are stored; `minor` turns one into minor units."""
@@ -50,6 +56,7 @@ class OurBook:
     transfers: dict[str, Row]
     postings: list[Row]
     calls: list[Row]
+    events: dict[str, Row]
     run_seconds: list[float]
 
     @property
@@ -75,6 +82,7 @@ def read_ours(connection: psycopg.Connection) -> OurBook:
             "SELECT op_key, call, outcome, provider, provider_reference,"
             " result, subject_id FROM gateways_provider_call",
         ),
+        events=_by_id(connection, "evt", "SELECT id, kind FROM notifications_event"),
         run_seconds=[
             (row["updated_at"] - row["created_at"]).total_seconds()
             for row in _rows(connection, "SELECT created_at, updated_at FROM sagas_run")
@@ -91,10 +99,19 @@ def unfinished(connection: psycopg.Connection) -> list[str]:
         for row in _rows(connection, _OPEN_RUNS)
         if row["waiting_for"] not in WAITS_FOR_SOMEBODY or row["status"] != "WAITING"
     ]
+    [untold] = _rows(connection, _UNTOLD)
+    if any(untold.values()):
+        found.append(f"events: {untold['waiting']} not queued, {untold['pending']} not delivered")
     return found + [
         f"call {row['op_key']}: {row['outcome']} {row['code']} after {row['attempts']} answers"
         for row in _rows(connection, _OPEN_CALLS)
     ]
+
+
+def are_listening(connection: psycopg.Connection) -> bool:
+    """Whether from now on every event is told to every endpoint."""
+    sql = "SELECT id FROM notifications_webhook_endpoint WHERE listens_from IS NULL"
+    return not _rows(connection, sql)
 
 
 def _by_id(connection: psycopg.Connection, prefix: str, sql: str) -> dict[str, Row]:

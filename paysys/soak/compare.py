@@ -129,9 +129,13 @@ class Books:
             elif sum(one.is_live for one in objects) > 1:
                 live = [one.id for one in objects if one.is_live]
                 yield f"double charge: {public_id} has {live}"
+            elif len(objects) > 1:  # nothing is ever fallen back from
+                yield f"double: {public_id} has {[one.id for one in objects]}"
         for public_id, row in self.ours.payments.items():
             there = by_payment.get(public_id, [])
             yield from _compared(public_id, row, there)
+            if row["refund_reserved"] > row["amount_captured"]:
+                yield f"refunds: {public_id} gives back more than it took"
 
     def _of_effects(self) -> Iterator[str]:
         """Everything that was done outside was promised before, and is booked exactly once."""

@@ -218,5 +218,15 @@ def cut_providers(stack: Stack, rng: random.Random) -> None:
 
 
 @_is_a_fault
+def late_effects(stack: Stack, rng: random.Random) -> None:
+    """Providers take requests and act on them after the wire is cut: when we have looked."""
+    for operation in ("confirm", "capture", "refund", "pay_out", "paypal_capture"):
+        stack.plant_at_providers(operation, f"slow:{rng.randint(1_500, 3_500)}", times=2)
+    for _ in range(4):
+        time.sleep(rng.uniform(0.3, 0.7))
+        stack.wires["providers"].cut()
+
+
+@_is_a_fault
 def refuse_providers(stack: Stack, rng: random.Random) -> None:
     _refuse(stack, rng, "providers")

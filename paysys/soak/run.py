@@ -15,14 +15,16 @@ from tqdm import tqdm
 
 from apps.core import ids
 from paysys.replay import compare as replaying
+from paysys.replay.client import Client
 from paysys.replay.crew import Crew
 from paysys.replay.purses import Purses
 from paysys.replay.report import Merchant
-from paysys.replay.scene import Scene
+from paysys.replay.scene import Refused, Scene
 from paysys.soak import books, compare, faults, stories
 from paysys.soak import journal as journals
 from paysys.soak.shopper import Shopper
-from paysys.soak.stack import Stack
+from paysys.soak.sink import Sink
+from paysys.soak.stack import PROVIDERS_FAULTS, Stack
 
 CLIENTS = 8
 FILLED = 150_000  # minor units in each wallet to begin with: enough, and now and then too little
@@ -48,6 +50,7 @@ class Soak:
     asked: Asked
     stack: Stack
     journal: journals.Journal
+    sink: Sink
     violations: list[str] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +63,11 @@ class Soak:
     def run(self) -> dict[str, Any]:
         began = time.monotonic()
         merchants = self.stack.start()
+        self._listen(merchants)
         self.world = self._prepare(merchants)
         self.figures["prepare_seconds"] = round(time.monotonic() - began, 1)
+        self.stack.restart_providers(faults=PROVIDERS_FAULTS)
+        self.stack.wait_until_ready()
         driven = time.monotonic()
         self._drive()
         self.figures["drive_seconds"] = round(time.monotonic() - driven, 1)
@@ -74,6 +80,21 @@ class Soak:
         return self._summary()
 
     # --- before
+
+    def _listen(self, merchants: list[Merchant]) -> None:
+        """Every merchant wants to be told of everything that happens from now on."""
+        client = Client(self.stack.url)
+        for one in merchants:
+            answer = client.post(
+                "/v1/webhook_endpoints", {"url": self.sink.url}, api_key=one.api_key
+            )
+            if answer.status != 201:
+                raise Refused(f"/v1/webhook_endpoints answered {answer.status}: {answer.body}")
+        client.close()
+        with self.stack.connect() as connection:
+            while not books.are_listening(connection):
+                time.sleep(LOOK_SECONDS)
+            self._told_before = set(books.read_ours(connection).events)
 
     def _prepare(self, merchants: list[Merchant]) -> stories.World:
         """Customers, filled wallets, bank accounts, merchants with something to pay out."""
@@ -207,6 +228,7 @@ class Soak:
         found = journals.read(self.journal.path)
         self.violations += compare.Books(found, self.ours, theirs).differences()
         self._compare_wallets(merchants, found)
+        self._compare_events()
         checked = self.stack.try_to_manage("check_books")
         self.figures["books_clean"] = not checked.returncode
         if checked.returncode:
@@ -239,6 +261,18 @@ class Soak:
         self.figures["wallets_agreeing"] = agreeing
         self.violations += [f"wallet: {one}" for one in differing]
 
+    def _kinds(self) -> dict[str, int]:
+        return dict(Counter(one.partition(":")[0] for one in self.violations))
+
+    def _compare_events(self) -> None:
+        """Every event has arrived, those of one object in their order."""
+        expected = set(self.ours.events) - self._told_before
+        self.figures["events"] = len(expected)
+        self.figures["events_repeated"] = self.sink.repeated
+        for one in self.sink.missing(expected):
+            self.violations.append(f"event: {one} {self.ours.events[one]['kind']} never arrived")
+        self.violations += [f"order: {one}" for one in self.sink.out_of_order]
+
     def _summary(self) -> dict[str, Any]:
         counts = self.world.shopper.counts
         return {
@@ -246,6 +280,7 @@ class Soak:
             "ok": not self.violations,
             "violations": self.violations[:MOST_TOLD],
             "violation_count": len(self.violations),
+            "violations_by_kind": self._kinds(),
             "payments": len(self.ours.payments),
             "refunds": len(self.ours.refunds),
             "payouts": len(self.ours.payouts),

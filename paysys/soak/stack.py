@@ -20,6 +20,7 @@ from paysys import serve
 from paysys.embedded import postgres, processes, redis
 from paysys.embedded.folder import CHECKOUT, make_folder
 from paysys.replay.report import Merchant
+from paysys.soak.mutants import Mutant
 from paysys.soak.parts import Part
 from paysys.soak.proxy import Wire
 from paysys.up.plan import Plan, persistent_secrets
@@ -43,9 +44,13 @@ class CannotStart(Exception):
 class Stack:
     """Started and broken from one thread: the kernel ends a child together with its starter."""
 
-    def __init__(self, folder: Path, *, seed: int) -> None:
+    def __init__(
+        self, folder: Path, *, seed: int, lease_seconds: float = 0.0, mutant: Mutant | None = None
+    ) -> None:
         self.folder = make_folder(folder)
         self.seed = seed
+        self.lease_seconds = lease_seconds
+        self.mutant = mutant
         self.parts: dict[str, Part] = {}
         web, wire = redis.free_port(), redis.free_port()
         secrets = persistent_secrets(folder / "secrets.json")
@@ -68,7 +73,7 @@ class Stack:
         self.start_redis()
         self._lay_wires()
         self._environment = self._everybodys_environment()
-        self._add("simulator", [*_MANAGE, "simulator", *self._simulator_options(PROVIDERS_FAULTS)])
+        self._add("simulator", [*_MANAGE, "simulator", *self._simulator_options("")])
         self._add("web", serve.command("web"))
         for name in ("worker-1", "worker-2"):
             self._add(name, [*serve.command("worker"), "-n", f"{name}@soak"])
@@ -76,6 +81,7 @@ class Stack:
         self.parts["simulator"].start()
         facts = self.folder / "seed.json"
         self.manage("migrate", "--noinput", "-v", "0")
+        self._plant_in_database()
         self.manage("demo", "--facts", str(facts))
         for name in ("web", "worker-1", "worker-2", "beat"):
             self.parts[name].start()
@@ -89,8 +95,7 @@ class Stack:
         """Everything runs again, and nothing goes wrong by itself any more."""
         for wire in self.wires.values():
             wire.heal()
-        self.parts["simulator"].end()
-        self.parts["simulator"].command = [*_MANAGE, "simulator", *self._simulator_options("")]
+        self.restart_providers(faults="")
         for part in self.parts.values():
             part.signal_all(signal.SIGCONT)
             if not part.is_running:
@@ -98,6 +103,13 @@ class Stack:
         if self._redis is None or self._redis.child.poll() is not None:
             self.start_redis()
         self.wait_until_ready()
+
+    def restart_providers(self, *, faults: str) -> None:
+        """From now on this goes wrong there by itself."""
+        simulator = self.parts["simulator"]
+        simulator.end()
+        simulator.command = [*_MANAGE, "simulator", *self._simulator_options(faults)]
+        simulator.start()
 
     def stop(self) -> None:
         """End everything that was started here, and leave no process."""
@@ -189,6 +201,17 @@ class Stack:
                 connection.execute("SELECT pg_terminate_backend(%s)", [pid])
         return len(chosen)
 
+    def plant_at_providers(self, operation: str, kind: str, *, times: int) -> None:
+        """The next calls of an operation meet this fault of the simulator's, once it answers."""
+        self._wait_for((self._simulator_port, "/_sim/health"))
+        body = json.dumps({"op": operation, "kind": kind, "times": times})
+        connection = http.client.HTTPConnection("127.0.0.1", self._simulator_port, timeout=5)
+        try:
+            connection.request("POST", "/_sim/faults", body, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+        finally:
+            connection.close()
+
     # --- how it is put together
 
     def _add(self, name: str, command: Sequence[str | Path]) -> None:
@@ -210,7 +233,25 @@ class Stack:
             "PAYSYS_BIND": f"127.0.0.1:{self.plan.port}",
             "WEB_WORKERS": "2",
             "WORKER_PROCESSES": "2",
+            "PAYSYS_WEBHOOK_LOOPBACK": "true",
+            **self._changed(),
         }
+
+    def _changed(self) -> dict[str, str]:
+        """What makes our processes others than in production; nothing, unless it was asked for."""
+        if self.mutant is None and not self.lease_seconds:
+            return {}
+        return {
+            "DJANGO_SETTINGS_MODULE": "paysys.soak.settings",
+            "PAYSYS_SOAK_MUTANT": self.mutant.name if self.mutant else "",
+            "PAYSYS_SOAK_LEASE_SECONDS": str(self.lease_seconds),
+        }
+
+    def _plant_in_database(self) -> None:
+        if self.mutant is not None:
+            with self.connect() as connection:
+                for statement in self.mutant.sql:
+                    connection.execute(statement.encode())
 
     @property
     def wires_folder(self) -> Path:
@@ -238,8 +279,10 @@ class Stack:
 
     def wait_until_ready(self) -> None:
         """:raises CannotStart: the site does not answer."""
+        self._wait_for((self.plan.port, "/readyz"), (self._simulator_port, "/_sim/health"))
+
+    def _wait_for(self, *doors: tuple[int, str]) -> None:
         until = time.monotonic() + READY_SECONDS
-        doors = ((self.plan.port, "/readyz"), (self._simulator_port, "/_sim/health"))
         while not all(_answers(port, path) for port, path in doors):
             if time.monotonic() > until:
                 raise CannotStart(f"not ready after {READY_SECONDS} s: see {self.plan.logs}")

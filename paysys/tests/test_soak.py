@@ -1,7 +1,13 @@
 """The soak's own parts: what it draws, the wire it breaks, and the differences it must see."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
+import traceback
+import urllib.request
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -9,12 +15,15 @@ from decimal import Decimal
 
 import pytest
 
+from paysys.embedded.folder import CHECKOUT
 from paysys.embedded.redis import free_port
 from paysys.replay.client import Answer
 from paysys.soak import compare, faults, journal, stories
 from paysys.soak.books import Effect, Object, OurBook, TheirBook
+from paysys.soak.mutants import MUTANTS
 from paysys.soak.proxy import Wire
 from paysys.soak.shopper import heard_in, is_final
+from paysys.soak.sink import Sink
 
 
 class TestWhatIsDrawn:
@@ -143,6 +152,7 @@ PAYMENT = {
     "amount": Decimal(50),
     "amount_captured": Decimal(50),
     "wallet_captured": Decimal(0),
+    "refund_reserved": Decimal(20),
     "card_refund_reserved": Decimal(0),
     "charge_reference": "ch_1",
     "provider_reference": "pi_1",
@@ -179,6 +189,7 @@ def books():
             {"call": "capture", "provider_reference": "pi_1", "outcome": "SUCCEEDED"},
             {"call": "refund", "provider_reference": "re_x", "outcome": "SUCCEEDED"},
         ],
+        events={},
         run_seconds=[],
     )
     theirs = TheirBook(
@@ -197,6 +208,14 @@ def lose_a_payment(found):
 
 def charge_twice(found):
     found.theirs.objects.append(replace(found.theirs.objects[0], id="pi_2"))
+
+
+def make_a_second_object(found):
+    found.theirs.objects.append(replace(found.theirs.objects[0], id="pi_2", is_live=False))
+
+
+def promise_back_too_much(found):
+    found.ours.payments["pay_1"]["refund_reserved"] = Decimal(60)
 
 
 def make_two_of_one_key(found):
@@ -242,6 +261,8 @@ def give_back_too_much(found):
 DIFFERENCES = {
     lose_a_payment: "lost",
     charge_twice: "double charge",
+    make_a_second_object: "double",
+    promise_back_too_much: "refunds",
     make_two_of_one_key: "double",
     make_what_nobody_asked_for: "unasked",
     answer_differently: "idempotency",
@@ -282,3 +303,71 @@ class TestThreeBooks:
         )
 
         assert found == {"w1": -300, "w2": 0}
+
+
+class TestASink:
+    def event(self, id_, sequence, about="pay_1"):
+        return {"id": id_, "sequence": sequence, "data": {"object": {"id": about}}}
+
+    @pytest.fixture
+    def sink(self):
+        sink = Sink()
+        sink.start()
+        yield sink
+        sink.stop()
+
+    def test_takes_what_is_sent_and_misses_what_is_not(self, sink):
+        body = json.dumps(self.event("evt_1", 1)).encode()
+        urllib.request.urlopen(sink.url, data=body, timeout=10).close()
+
+        assert list(sink.missing({"evt_1", "evt_2"})) == ["evt_2"]
+
+    def test_sees_an_object_told_in_another_order_but_not_one_told_again(self, sink):
+        for event in (self.event("evt_1", 1), self.event("evt_2", 2), self.event("evt_1", 1)):
+            sink.take(event)
+        assert (sink.repeated, sink.out_of_order) == (1, [])
+
+        sink.take(self.event("evt_4", 4))
+        sink.take(self.event("evt_3", 3))
+        assert sink.out_of_order == ["pay_1: 3 after 4"]
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+class TestAMutant:
+    def test_changes_something_that_is_there(self, name):
+        """In a process of its own, since nobody takes it back."""
+        child = os.fork()
+        if child == 0:
+            try:
+                MUTANTS[name].plant()
+            except BaseException:  # noqa: BLE001  told, and the child ends here
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def test_says_what_it_does(self, name):
+        assert MUTANTS[name].says
+
+
+class TestTheSettingsOfASoak:
+    def test_are_refused_in_live_mode(self):
+        done = subprocess.run(
+            [sys.executable, "-c", "import paysys.soak.settings"],
+            env={**os.environ, "PAYSYS_MODE": "live"},
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "for test mode alone" in done.stderr
+
+    def test_are_named_by_nobody_else(self):
+        """No process has them but those that a soak starts."""
+        sources = [*(CHECKOUT / "paysys").rglob("*.py"), *(CHECKOUT / "apps").rglob("*.py")]
+        named = {
+            path.relative_to(CHECKOUT).as_posix()
+            for path in sources
+            if "paysys.soak.settings" in path.read_text() and "tests" not in path.parts
+        }
+        assert named == {f"paysys/soak/{name}.py" for name in ("apps", "mutants", "stack")}
