@@ -6,19 +6,16 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from django.db import transaction
 
-from apps.core import clock, ids
-from apps.core.money import from_minor
+from apps.core import clock
 from apps.ledger import chart
-from apps.ledger import selectors as ledger_selectors
-from apps.ledger import services as ledger
-from apps.ledger.types import credit, debit
+from apps.ledger import selectors as ledger
 from apps.merchants.types import Interval
 from apps.payments import services
 from apps.payments.models import Payout
 from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, make_merchant
+from apps.payments.tests.objections import DISPUTED, open_dispute, usd
 from apps.payments.tests.test_withdrawals import owner_of, withdraw
 from apps.payments.tests.tills import agree, bank, earn, paid_out, pay_out, payout, standing
 from apps.sagas import services as engine
@@ -54,27 +51,9 @@ def taken_by_payouts(merchant: Merchant) -> int:
     return sum(int(each.amount * 100) for each in found)
 
 
-def disputed(merchant: Merchant, minor: int) -> None:
-    """What a dispute does to the merchant: an outside fact, which no balance keeps away."""
-    amount = from_minor(minor, "USD")
-    sides = [chart.MERCHANT_PAYABLE, chart.MERCHANT_DISPUTED]
-    lines = [
-        (debit if minor > 0 else credit)(sides[0], abs(amount)),
-        (credit if minor > 0 else debit)(sides[1], abs(amount)),
-    ]
-    with transaction.atomic():
-        ledger.post(
-            book_id=merchant.book_id,
-            reference=f"test:{ids.new_id()}",
-            kind="test",
-            lines=lines,
-            occurred_at=clock.now(),
-        )
-
-
 def lowest_after_a_payout(merchant: Merchant) -> int:
     """The least that a payout has left of what was payable, in the order of the books."""
-    found = ledger_selectors.statement(
+    found = ledger.statement(
         book_id=merchant.book_id, codes=[chart.MERCHANT_PAYABLE], currency="USD"
     )
     left = [line.balance.amount for line in found.lines if line.kind == "payout_reserve"]
@@ -108,7 +87,9 @@ class TestPayouts:
                 assert lowest_after_a_payout(merchant) >= 0
         assert_all_ends_well()
 
-    def test_refund_dispute_and_release_at_once_take_or_bring_what_is_theirs(self) -> None:
+    def test_refund_dispute_and_release_at_once_take_or_bring_what_is_theirs(
+        self, simulator: Simulator
+    ) -> None:
         """Outside facts always land, before or after; a payout takes only what is there."""
 
         def act(number: int) -> Any:
@@ -117,24 +98,32 @@ class TestPayouts:
             if number == 3:
                 return merchant.post(f"/v1/payments/{payment}/refund", {"amount": 5_000})
             if number == 4:
-                return disputed(merchant, 3_000)
-            return services.release(now=clock.now())
+                return services.release(now=clock.now())
+            news.apply_all()
+            return engine.sweep()
 
-        with crowd(6) as people:
+        with crowd(7) as people:
             for _ in range(ROUNDS):
                 merchant, payment = with_payable(10_000)
+                (other,) = earn(merchant, 3_000)
                 merchant.captured(2_000)
+                reference = open_dispute(simulator, other)
+                for event in simulator.events(object_id=reference):
+                    news.post(simulator.deliver(event))
 
                 results = people.at_once(act)
 
                 said = answers_of(results[:4])
                 assert set(said) <= {"granted", "payout_exceeds_payable", "balance_negative"}
                 assert results[3].status_code in GRANTED
-                assert results[4:] == [None, 1]
+                assert not any(isinstance(result, Exception) for result in results)
+                truth.wait_for_the_pool()
+                news.apply_all()
+                truth.finish_everything()
                 now = standing(merchant)
+                assert now["payable"] == 15_000 - 5_000 - 3_000 - taken_by_payouts(merchant)
                 assert (now["pending"], lowest_after_a_payout(merchant) >= 0) == (0, True)
-                assert now["payable"] == 12_000 - 5_000 - 3_000 - taken_by_payouts(merchant)
-                disputed(merchant, -3_000)
+                assert merchant.balance(DISPUTED) == usd("30.00")
         assert_all_ends_well()
 
     def test_that_leave_by_themselves_leave_once_a_day(self) -> None:

@@ -30,6 +30,7 @@ from apps.payments.models import Payout
 from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import finish_runs, make_merchant
 from apps.payments.tests.killing import Axe, Killed
+from apps.payments.tests.objections import hear, open_dispute
 from apps.payments.tests.test_withdrawals import owner_of, withdraw
 from apps.payments.tests.tills import agree, bank, pay_out, standing
 from apps.sagas import services as engine
@@ -68,6 +69,8 @@ class Tills(RuleBasedStateMachine):
         bank(self.merchant, customer_id=owner_of(self.purse))
         self.pending, self.payable, self.is_frozen = 0, 0, False
         self.paid: list[tuple[str, int]] = []  # payments, and what is left of each
+        self.disputed: dict[str, str] = {}  # by payment, what the provider calls its dispute
+        self.decided: set[str] = set()
         self.said: dict[Any, str] = {}  # by payout, what its bank said last
         self.earn(9_000)
         self.release()
@@ -113,14 +116,46 @@ class Tills(RuleBasedStateMachine):
     def refund(self, pick: int, amount: int) -> None:
         """It takes from what is payable even what is not there."""
         payment, left = self.paid[pick % len(self.paid)]
+        if payment in self.decided:  # the provider gives nothing back that was disputed once
+            return
         self.expect(
             lambda: self.merchant.post(f"/v1/payments/{payment}/refund", {"amount": amount}),
-            is_allowed=amount <= left,
+            is_allowed=(is_allowed := amount <= left and payment not in self.disputed),
             refusals={409},
         )
-        if amount <= left:
+        if is_allowed:
             self.paid[pick % len(self.paid)] = (payment, left - amount)
             self.payable -= amount
+
+    @rule(pick=picks)
+    def dispute(self, pick: int) -> None:
+        """A cardholder objects: what is left of the payment is set aside, be it there or not."""
+        payment, left = self.paid[pick % len(self.paid)]
+        if payment in self.disputed:
+            return
+        self.disputed[payment] = open_dispute(self.simulator, payment)
+        self.hear_of_disputes()
+        self.payable -= left
+
+    @precondition(lambda self: self.disputed)
+    @rule(pick=picks, result=st.sampled_from(["win", "lose"]))
+    def decide(self, pick: int, result: str) -> None:
+        payment = sorted(self.disputed)[pick % len(self.disputed)]
+        if payment in self.decided:
+            return
+        self.decided.add(payment)
+        self.simulator.decide(self.disputed[payment], result)
+        self.hear_of_disputes()
+        if result == "win":
+            self.payable += dict(self.paid)[payment]
+
+    def hear_of_disputes(self) -> None:
+        """All of it, whoever was in the middle of what."""
+        truth.finish_everything()
+        hear(self.simulator)
+        truth.finish_everything()
+        news.apply_all()
+        truth.finish_everything()
 
     # --- money goes out
 
