@@ -7,7 +7,7 @@ make anybody ask about an object that had come to its end.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from apps.core import ids
 from apps.gateways.models import InboundEvent
-from apps.payments.tests import news, truth
+from apps.payments.tests import news, objections, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.tills import bank, bank_says, earn, look_again, paid_out, payout, standing
 from paysys.testing.crowd import ROUNDS
@@ -165,6 +165,49 @@ class TestAPaymentAtPayPal:
         effects = paypal.effects(payment_id)
         assert (effects["authorizations"], effects["captures"]) == (1, 1)
         assert truth.postings_in(merchant)["capture"] == 1
+
+
+class TestADispute:
+    # What its bank says one after the other, and where that leaves the payment and its money.
+    SAYS: ClassVar[dict[tuple[str, ...], tuple[str, int]]] = {
+        (): ("DISPUTED", 100),
+        ("lose",): ("CHARGED_BACK", 100),
+        ("win",): ("CAPTURED", 0),
+        ("lose", "reverse"): ("CAPTURED", 0),
+        ("escalate", "lose"): ("CHARGED_BACK", 100),
+        ("escalate", "win"): ("CAPTURED", 0),
+        ("close",): ("CAPTURED", 0),
+    }
+
+    @in_any_order
+    @given(data=st.data(), says=st.sampled_from(sorted(SAYS)))
+    def test_ends_as_its_bank_says(
+        self, simulator: Simulator, data: st.DataObject, says: tuple[str, ...]
+    ) -> None:
+        """News and lines of statements, whichever comes first, and as often as they come."""
+        merchant, told = begin(simulator), Teller(simulator, data)
+        payment_id = merchant.captured(10_000)
+        is_inquiry = says[:1] in (("escalate",), ("close",))
+        facts = {"inquiry": "yes"} if is_inquiry else {}
+        reference = objections.open_dispute(simulator, payment_id, **facts)
+        for said in (None, *says):
+            if said is not None:
+                simulator.decide(reference, said)
+            told.tell_shuffled()
+            if data.draw(st.booleans()):
+                truth.book_statement()
+
+        told.tell_everything()
+        truth.book_statement()
+        end()
+
+        objections.assert_whole(merchant, simulator, payment_id)
+        status, taken = self.SAYS[says]
+        fee = 0 if says == ("close",) else 15
+        assert merchant.payment(payment_id).status == status
+        assert merchant.balance(objections.PAYABLE) == objections.usd(f"{-taken - fee}.00")
+        set_aside = objections.usd(f"{taken if not says else 0}.00")
+        assert merchant.balance(objections.DISPUTED) == set_aside
 
 
 class TestAPayout:
