@@ -1,6 +1,6 @@
 """The demo: seeded by the public services, found again by the next start."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import authenticate
@@ -13,10 +13,11 @@ from apps.core.money import Money
 from apps.merchants import selectors as merchants
 from apps.merchants import services as onboarding
 from apps.merchants.models import ApiKey, BankAccount, FeePlan, Merchant
+from apps.payments.models import BankReceipt, Payment, SuspenseCase
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
 from apps.wallets.models import Customer, PaymentMethod, Wallet
-from paysys import demo
+from paysys import demo, demo_transfers
 
 ALL = (Merchant, ApiKey, BankAccount, FeePlan, User, Customer, PaymentMethod, Wallet)
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -117,3 +118,26 @@ class TestDemo:
         with pytest.raises(CommandError, match="live"):
             call_command("demo", facts=tmp_path / "seed.json")
         assert not Merchant.objects.exists()
+
+
+@pytest.mark.django_db
+class TestTheDemosBankTransfers:
+    @pytest.fixture
+    def seeded(self):
+        demo.seed(known={}, now=NOW)
+        demo_transfers.seed(now=NOW)
+
+    def test_show_one_of_each(self, seeded):
+        payments = Payment.objects.order_by("amount").values_list("reference", "status")
+        assert list(payments) == [
+            ("demo-transfer-short", "AUTHORIZED"),
+            ("demo-transfer-paid", "CAPTURED"),
+            ("demo-transfer-awaited", "AUTHORIZED"),
+        ]
+        cases = SuspenseCase.objects.order_by("amount").values_list("reason", "status")
+        assert list(cases) == [("unknown_reference", "OPEN"), ("short", "OPEN")]
+
+    def test_are_seeded_once(self, seeded):
+        demo_transfers.seed(now=NOW + timedelta(days=3))
+        counts = [model.objects.count() for model in (Payment, BankReceipt, SuspenseCase)]
+        assert counts == [3, 3, 2]

@@ -128,7 +128,7 @@ class Stack:
             self._finish("static files", static)
             stamp_file.write_text(stamp)
         facts = self._plan.data / "seed.json"
-        demo = self._step("demo", [*manage, "demo", "--facts", str(facts)])
+        demo = self._step("demo", [*manage, "demo", "--facts", str(facts), "--transfers"])
         schedule = str(self._plan.data / "beat-schedule")
         for role in ("web", "worker", "beat"):
             self._workers[role] = self._spawn(role, serve.command(role, schedule=schedule))
