@@ -152,6 +152,7 @@ PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
 PAYSYS_CIRCUIT_CALLS = env.int("PAYSYS_CIRCUIT_CALLS", 10)
 # Whose tokens a saved payment method may have.
 PAYSYS_TOKEN_PROVIDERS = ("stripe", "paypal")
+PAYSYS_DEBIT_PROVIDERS = ("stripe",)  # and who debits bank accounts by them
 
 # --- currencies
 PAYSYS_QUOTE_SECONDS = env.int("PAYSYS_QUOTE_SECONDS", 300)  # long enough to fill in a checkout

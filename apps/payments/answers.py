@@ -57,6 +57,8 @@ def payment_body(payment: Payment, *, expand: frozenset[str] = frozenset()) -> d
         outcome = "pending"
     elif payment.status not in _REFUSED:
         outcome, next_check_at = selectors.outcome_of(payment)
+        if outcome == "known" and payment.is_with_the_bank:
+            outcome = "pending"
     body = public.render_payment(payment)
     body["outcome"] = outcome
     body["next_check_at"] = public.time(next_check_at)
@@ -100,7 +102,7 @@ def answer_of(payment: Payment, *, is_fresh: bool = False) -> Answer:
 
 def known(payment: Payment) -> dict[str, Any]:
     """The body of a payment whose run has just reached its answer point: no call is under way."""
-    outcome = "pending" if payment.is_awaited else "known"
+    outcome = "pending" if payment.is_awaited or payment.is_with_the_bank else "known"
     return {**public.render_payment(payment), "outcome": outcome, "next_check_at": None}
 
 

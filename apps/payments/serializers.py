@@ -143,7 +143,9 @@ class CardShape(serializers.Serializer[Any]):
 class TenderShape(serializers.Serializer[Any]):
     """What one of those who pay paid: the wallet pays first, another method the rest."""
 
-    type = serializers.ChoiceField(choices=["wallet", "card", "paypal", "bank_transfer"])
+    type = serializers.ChoiceField(
+        choices=["wallet", "card", "paypal", "bank_transfer", "bank_debit"]
+    )
     source = serializers.CharField()  # type: ignore[assignment]
     amount = serializers.IntegerField()
     captured = serializers.IntegerField()

@@ -126,6 +126,7 @@ class CaptureMethod(StrEnum):
 
 # The source, and the method, of a payment that the customer pushes from their bank.
 BANK_TRANSFER = "bank_transfer"
+BANK_DEBIT = "bank_debit"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,10 @@ from apps.gateways.types import (
 )
 from apps.merchants.types import BankDetails
 
-LIVE = (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION)
+LIVE = (
+    *(PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION),
+    PaymentStatus.WITH_BANK,
+)
 
 
 class Provider(PaysOut, FacesDisputes):

@@ -152,6 +152,8 @@ class StrongAuthentication(StrEnum):
 class CreateRequest(BaseRequest):
     """Make the provider's object. `payment_public_id` is written into it: our name on their side.
 
+    `is_debit`: the token is a bank account's, which is captured by the bank's answer.
+
     Our sagas authorize first and capture by a call of its own, so `MANUAL` is what they use for
     both of the merchant's capture methods.
     """
@@ -165,12 +167,14 @@ class CreateRequest(BaseRequest):
     capture_method: CaptureMethod = CaptureMethod.MANUAL
     customer_reference: str = ""
     statement_suffix: str = ""
+    is_debit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmRequest(BaseRequest):
     """Authorize the object. `token` is the one it was created with, for a provider that is told of
-    it here; without one the customer is asked at the provider's.
+    it here; without one the customer is asked at the provider's. `mandate_at` (ISO 8601) is when
+    the customer agreed to a bank debit.
     """
 
     operation: ClassVar[Operation] = Operation.CONFIRM
@@ -179,6 +183,7 @@ class ConfirmRequest(BaseRequest):
     token: str = ""
     sca: StrongAuthentication = StrongAuthentication.OPTIONAL
     return_url: str = ""
+    mandate_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +295,7 @@ class PaymentStatus(StrEnum):
     CREATED = "created"  # exists, moves no money
     REQUIRES_ACTION = "requires_action"  # the customer is asked: 3-D Secure, a redirect
     PROCESSING = "processing"  # the provider does not know yet
+    WITH_BANK = "with_bank"  # a bank debit: agreed and ordered, the bank answers in days
     AUTHORIZED = "authorized"
     CAPTURED = "captured"
     VOIDED = "voided"

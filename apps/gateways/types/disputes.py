@@ -87,6 +87,7 @@ def require_answerable(*, provider: str) -> None:
 class DisputeStage(StrEnum):
     INQUIRY = "inquiry"  # a question; no money has moved
     CHARGEBACK = "chargeback"
+    RETURN = "return"  # a bank took a debit back: its first word is its last
 
 
 class DisputeStatus(StrEnum):

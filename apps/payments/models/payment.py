@@ -19,7 +19,7 @@ from apps.core.money import Money, shown
 from apps.payments.models.base import HAS_NOTES, ZERO, Remembering, amount_field
 from apps.payments.models.fx import rate_field
 from apps.payments.states import HEADLINES, MOVES
-from apps.payments.types import BANK_TRANSFER, CaptureMethod, Status
+from apps.payments.types import BANK_DEBIT, BANK_TRANSFER, CaptureMethod, Status
 
 
 def _moves(trigger: str) -> Any:
@@ -295,6 +295,16 @@ class Payment(Remembering):
     def is_awaited(self) -> bool:
         """Whether the customer has the reference, and the money has not come yet."""
         return self.is_by_bank_transfer and self.status == Status.AUTHORIZED
+
+    @property
+    def is_by_debit(self) -> bool:
+        """Whether the money is taken from the customer's bank account, which takes days."""
+        return self.method == BANK_DEBIT
+
+    @property
+    def is_with_the_bank(self) -> bool:
+        """Whether the bank has the debit's order, and has not answered yet."""
+        return self.is_by_debit and self.status == Status.AUTHORIZED
 
     @property
     def is_converted(self) -> bool:

@@ -32,6 +32,10 @@ from apps.wallets import services as wallets
 # What card networks grant a merchant, where the provider does not say.
 AUTHORIZATION_LASTS = timedelta(days=7)
 ACTION_TIMEOUT = timedelta(hours=1)
+# A debit is agreed when the bank has the order; one looked up late may have been paid by then.
+_AGREED = (PaymentStatus.AUTHORIZED,)
+_AGREED_BY_DEBIT = (PaymentStatus.WITH_BANK, PaymentStatus.CAPTURED)
+DEBIT_LASTS = timedelta(days=7)
 SYSTEM: Actor = "system"
 
 
@@ -47,7 +51,7 @@ def authorize(context: Context) -> Decision:
     if "confirm" not in context.results:
         return _confirm(context)
     told = asking.last_told(context)
-    if told.status is PaymentStatus.AUTHORIZED:
+    if told.status in (_AGREED_BY_DEBIT if payment.is_by_debit else _AGREED):
         return Skip()
     if not context.answered:  # a nudge, or the time is up: ask what is true
         return asking.inspect(context)
@@ -74,6 +78,8 @@ def authorized(context: Context) -> None:
         bank_transfers.issue(payment, now=context.now)
     elif payment.card_amount:
         _learn(payment, asking.last_told(context))
+    if payment.is_by_debit:
+        payment.capture_before, payment.expected_by = None, context.now + DEBIT_LASTS
     records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
     if not payment.is_done_at_once:
         # Whoever asked is answered with these bytes, also when somebody else answers.
@@ -112,6 +118,7 @@ def _create(context: Context) -> Decision:
             currency=payment.currency,
             token=payment.provider_token,
             payment_public_id=ids.encode("pay", payment.id),
+            is_debit=payment.is_by_debit,
         ),
     )
 
@@ -128,6 +135,7 @@ def _confirm(context: Context) -> Decision:
             token=payment.provider_token,
             sca=sca,
             return_url=payment.return_url or f"{settings.PAYSYS_PUBLIC_URL}/return",
+            mandate_at=payment.created_at.isoformat() if payment.is_by_debit else "",
         ),
     )
 

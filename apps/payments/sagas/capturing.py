@@ -25,6 +25,7 @@ from apps.wallets import services as wallets
 
 # We void before the provider does, so that the end of an authorization is our own doing.
 VOID_BEFORE_EXPIRY = timedelta(hours=1)
+BANK_CHECK = timedelta(hours=6)
 SYSTEM: Actor = "system"
 
 
@@ -38,6 +39,8 @@ def capture(context: Context) -> Decision:
         return _wait_for_transfer(context)
     if _is_taken(context):
         return Skip()
+    if payment.is_by_debit:
+        return _wait_for_bank(context)
     if payment.void_requested_at is not None:
         raise Voided
     if "capture" in context.results:
@@ -86,6 +89,19 @@ def _wait_for_capture(context: Context) -> Decision:
     if _is_expired(payment, context.now):
         raise AuthorizationExpired
     return Wait(_expiry(payment), "capture")
+
+
+def _wait_for_bank(context: Context) -> Decision:
+    """Until the bank has paid; that it has not, days later, is heard as the refusal of a question.
+
+    News of the provider's makes us ask; without any we ask by ourselves.
+    """
+    if context.answered == "inspect":
+        if asking.last_told(context).status is not PaymentStatus.WITH_BANK:
+            raise AuthorizationLost
+    elif context.waited_for:
+        return asking.inspect(context)
+    return Wait(context.now + BANK_CHECK, "bank_debit")
 
 
 def _wait_for_transfer(context: Context) -> Decision:

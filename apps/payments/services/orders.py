@@ -19,7 +19,7 @@ from apps.core.types import Actor
 from apps.gateways.types import require_expressible
 from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
-from apps.payments.services import bank_transfers, quotes
+from apps.payments.services import bank_debits, bank_transfers, quotes
 from apps.payments.services.refusals import NotSupportedByMethod
 from apps.payments.services.tenders import columns_of, receiving_wallet, tenders_of
 from apps.payments.types import CaptureMethod, NewPayment, NewRefund, Status, WalletTender
@@ -236,10 +236,11 @@ def order_capture(
     :raises NotFound: no such payment of this merchant.
     :raises NotCapturable: it is not authorized, is captured automatically, or has its order.
     :raises CaptureTooLarge: more than was authorized.
-    :raises NotSupportedByMethod: it is paid by bank transfer.
+    :raises NotSupportedByMethod: it is paid by bank transfer or debit.
     """
     payment = selectors.lock(book_id, payment_id)
     bank_transfers.refuse(payment)
+    bank_debits.refuse(payment)
     if payment.status != Status.AUTHORIZED or payment.capture_method != CaptureMethod.MANUAL:
         raise NotCapturable(f"The payment is {payment.status}.", status=payment.status)
     if payment.capture_requested_amount is not None or payment.void_requested_at is not None:
@@ -262,10 +263,11 @@ def order_void(*, book_id: UUID, payment_id: UUID, actor: Actor, now: datetime) 
 
     :raises NotFound: no such payment of this merchant.
     :raises NotVoidable: it is captured, about to be, or has ended.
-    :raises NotSupportedByMethod: it is paid by bank transfer.
+    :raises NotSupportedByMethod: it is paid by bank transfer or debit.
     """
     payment = selectors.lock(book_id, payment_id)
     bank_transfers.refuse(payment)
+    bank_debits.refuse(payment)
     open_states = (
         Status.VALIDATED,
         Status.REQUIRES_ACTION,

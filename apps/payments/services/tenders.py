@@ -18,10 +18,11 @@ from apps.gateways import selectors as gateways
 from apps.gateways.types import Routable, require_chargeable
 from apps.ledger import chart
 from apps.ledger import services as ledger
-from apps.payments.services import bank_transfers
-from apps.payments.types import BANK_TRANSFER, CardTender, NewPayment, WalletTender
+from apps.payments.services import bank_debits, bank_transfers
+from apps.payments.types import BANK_DEBIT, BANK_TRANSFER, CardTender, NewPayment, WalletTender
 from apps.wallets import selectors as wallets
 from apps.wallets import services as holding
+from apps.wallets.types import MethodKind
 
 if TYPE_CHECKING:
     from apps.wallets.models import Wallet
@@ -71,7 +72,7 @@ def tenders_of(
     :raises MethodDetached: the saved method cannot be charged any more.
     :raises WalletFrozen, WalletClosed, CurrencyMismatch: the wallet cannot pay this.
     :raises InvalidRequest: two wallets, or more from the wallet than is to be paid.
-    :raises NotSupportedByMethod: what is ordered cannot be paid by bank transfer.
+    :raises NotSupportedByMethod: what is ordered cannot be paid by bank transfer or debit.
     """
     if held:
         return Tenders(wallet=held)
@@ -85,7 +86,7 @@ def tenders_of(
         if not trusts_wallet:
             spending_wallet(book_id, order.source, order.amount, param="source")
         return Tenders(wallet=WalletTender(wallet_id, order.amount, ids.new_id()))
-    card = card_tender(book_id, order.source)
+    card = card_tender(book_id, order)
     if not order.wallet:
         return Tenders(card=card)
     wallet_id, part = wallet_id_of(order.wallet, "wallet"), order.wallet_amount
@@ -100,11 +101,12 @@ def tenders_of(
     return Tenders(card=card if part < order.amount else None, wallet=tender)
 
 
-def card_tender(book_id: UUID, source: str) -> CardTender:
+def card_tender(book_id: UUID, order: NewPayment) -> CardTender:
     """The providers' tokens behind a source: a saved method's, or the token itself.
 
     `paypal` stands for whoever agrees at PayPal: the payment waits for them there.
     """
+    source = order.source
     if source == PAYPAL:
         return CardTender({PAYPAL: PAYPAL}, method=PAYPAL)
     if source.startswith("pm_"):
@@ -116,12 +118,17 @@ def card_tender(book_id: UUID, source: str) -> CardTender:
     tokens = usable_tokens(method)
     if not tokens:
         raise MethodDetached("The payment method can no longer be charged.", param="source")
+    if method.kind is MethodKind.BANK:
+        bank_debits.refuse_unless_plain(order)
+        return CardTender(tokens, method_id, BANK_DEBIT)
     return CardTender(tokens, method_id, country=method.country or "")
 
 
 def usable_tokens(method: StoredMethod) -> dict[str, str]:
     """What of a saved method's tokens is a provider's that we can ask; none if it was detached."""
     offered = gateways.offered()
+    if method.kind is MethodKind.BANK:
+        offered = tuple(name for name in offered if name in settings.PAYSYS_DEBIT_PROVIDERS)
     return {name: token for name, token in method.tokens.items() if name in offered}
 
 

@@ -37,7 +37,7 @@ from paysys.testing.simulator import Simulator
 # What a run waits for until somebody outside does something.
 SOMEBODY = (
     *("capture", "customer_action", "refund_pending", "refund_refused"),
-    *("payout_in_transit", "bank_transfer"),
+    *("payout_in_transit", "bank_transfer", "bank_debit"),
 )
 
 

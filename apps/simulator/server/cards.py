@@ -32,6 +32,7 @@ class Card:
     is_available_at_once: bool = False
     risk_level: str = "normal"
     fault: str = ""  # "<op>:<kind>"
+    bank: str = ""  # us_bank_account | sepa_debit: an account, whose bank answers in days
 
 
 def _decline(decline_code: str, message: str = "Your card was declined.") -> Decline:
@@ -104,11 +105,41 @@ CARDS: dict[str, Card] = {
 for _name in ("", "InsufficientFunds", "LostCard", "StolenCard", "VelocityLimitExceeded"):
     CARDS[f"chargeDeclined{_name}"] = CARDS[f"visa_chargeDeclined{_name}"]
 
+# The accounts of Stripe's tests, for SEPA by the same names. What the bank says, it says in days.
+_CLOSED = Decline("account_closed", "The bank account has been closed.")
+_NO_ACCOUNT = Decline("no_account", "No account was found at the bank.")
+_UNFUNDED = Decline("insufficient_funds", "The bank account has insufficient funds.")
+_UNAUTHORIZED = Decline("debit_not_authorized", "The customer has not authorized the debit.")
+_ACCOUNTS: dict[str, tuple[str, Decline | None]] = {
+    "success": ("6789", None),
+    "accountClosed": ("1113", _CLOSED),
+    "noAccount": ("1116", _NO_ACCOUNT),
+    "insufficientFunds": ("2227", _UNFUNDED),
+    "debitNotAuthorized": ("3335", _UNAUTHORIZED),
+    "dispute": ("5558", None),
+}
+for _prefix, _bank, _country in (
+    ("pm_usBankAccount_", "us_bank_account", "US"),
+    ("pm_sepaDebit_", "sepa_debit", "DE"),
+):
+    for _name, (_last4, _why) in _ACCOUNTS.items():
+        CARDS[_prefix + _name] = Card(
+            "", _last4, "", _country, decline=_why, bank=_bank,
+            dispute="insufficient_funds" if _name == "dispute" else None,
+        )  # fmt: skip
+
 FAULT_OPS = ("create", "confirm", "capture", "cancel", "retrieve", "refund")
 
 
+def is_name(token: str) -> bool:
+    """Whether it stands for a payment method that need not have been made."""
+    return token.startswith(("pm_card_", "pm_usBankAccount_", "pm_sepaDebit_"))
+
+
 def find(token: str) -> Card | None:
-    """The card a `pm_card_*` or `tok_*` name stands for."""
+    """The card or account that a `pm_card_*`, `tok_*` or `pm_usBankAccount_*` name stands for."""
+    if token in CARDS and is_name(token):
+        return CARDS[token]
     name = token.removeprefix("pm_card_") if token.startswith("pm_card_") else ""
     if token.startswith("tok_"):
         name = token.removeprefix("tok_")

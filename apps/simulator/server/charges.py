@@ -27,7 +27,7 @@ def attempt(world: World, intent: Record, method: Record, card: Card, *, challen
     """
     if card.decline is not None:
         return fail(world, intent, method, card, card.decline, challenged=challenged)
-    charge = _charge(world, intent, method, card, challenged=challenged)
+    charge = charge_of(world, intent, method, card, challenged=challenged)
     intent.facts["charge"] = charge.id
     if intent.body["capture_method"] == "manual":
         before = world.now() + _CAPTURE_WITHIN
@@ -42,7 +42,7 @@ def attempt(world: World, intent: Record, method: Record, card: Card, *, challen
         world.emit("charge.succeeded", charge.body)
         world.emit("payment_intent.amount_capturable_updated", intent.body)
         return intent.body
-    world.store.insert(_settled(world, charge, intent.body["amount"], card))
+    world.store.insert(settled(world, charge, intent.body["amount"], card))
     touch(
         world, intent, status="succeeded", latest_charge=charge.id,
         amount_received=intent.body["amount"],
@@ -53,10 +53,12 @@ def attempt(world: World, intent: Record, method: Record, card: Card, *, challen
     return intent.body
 
 
-def _charge(
+def charge_of(
     world: World, intent: Record, method: Record, card: Card, *, challenged: bool
 ) -> Record:
     body = objects.charge(objects.new_id("ch"), world.now(), intent.body, method.body, card)
+    if card.bank:
+        return Record(body["id"], "charge", body["created"], body, {"refunded": 0})
     asked = intent.body["payment_method_options"]["card"]["request_three_d_secure"]
     if challenged or (asked != "automatic" and card.three_d_secure == "frictionless"):
         body["payment_method_details"]["card"]["three_d_secure"] = {
@@ -81,7 +83,7 @@ def fail(
 
     :raises StripeError: 402 `card_error`, keeping what was written; not after a challenge.
     """
-    charge = _charge(world, intent, method, card, challenged=challenged)
+    charge = charge_of(world, intent, method, card, challenged=challenged)
     charge.body |= {
         "failure_code": decline.code,
         "failure_message": decline.message,
@@ -128,14 +130,14 @@ def capture(world: World, intent: Record, amount: int) -> None:
     card = card_of(method)
     charge.body["metadata"] = intent.body["metadata"]
     charge.body["amount_refunded"] = charge.body["amount"] - amount
-    world.store.save(_settled(world, charge, amount, card))
+    world.store.save(settled(world, charge, amount, card))
     touch(world, intent, status="succeeded", amount_capturable=0, amount_received=amount)
     world.emit("charge.captured", charge.body)
     world.emit("payment_intent.succeeded", intent.body)
     disputes.follow(world, charge, card)
 
 
-def _settled(world: World, charge: Record, amount: int, card: Card) -> Record:
+def settled(world: World, charge: Record, amount: int, card: Card) -> Record:
     """The captured charge with its line in the balance; the caller writes it."""
     now = world.now()
     wait = 0 if card.is_available_at_once else world.config.available_after_seconds

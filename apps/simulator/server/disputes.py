@@ -51,6 +51,8 @@ def open_dispute(
     dispute = world.add("dispute", body)
     if not inquiry:
         _withdraw(world, dispute, charge)
+    if charge.body["payment_method_details"]["type"] != "card":
+        touch(world, dispute, status="lost")  # a bank's word is its last
     world.emit("charge.dispute.created", dispute.body)
     if not inquiry:
         world.emit("charge.dispute.funds_withdrawn", dispute.body)
@@ -135,7 +137,6 @@ def _move(
 
 
 def _body(dispute_id: str, now: int, charge: Json, reason: str, amount: int) -> Json:
-    card = charge["payment_method_details"]["card"]
     return {
         "id": dispute_id,
         "object": "dispute",
@@ -157,16 +158,23 @@ def _body(dispute_id: str, now: int, charge: Json, reason: str, amount: int) -> 
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
-            "card": {
-                "brand": card["brand"],
-                "case_type": "chargeback",
-                "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
-            },
-            "type": "card",
-        },
+        "payment_method_details": _details(charge, reason),
         "reason": reason,
         "status": "needs_response",
+    }
+
+
+def _details(charge: Json, reason: str) -> Json:
+    kind = charge["payment_method_details"]["type"]
+    if kind != "card":
+        return {"type": kind}
+    return {
+        "card": {
+            "brand": charge["payment_method_details"]["card"]["brand"],
+            "case_type": "chargeback",
+            "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
+        },
+        "type": "card",
     }
 
 

@@ -1,6 +1,6 @@
 """Payment intents: create, confirm, 3-D Secure, capture, cancel, expire."""
 
-from . import charges, methods, objects
+from . import charges, debits, methods, objects
 from .cards import Card
 from .store import Record
 from .wire import Call, Json, StripeError
@@ -134,6 +134,8 @@ def _confirm(world: World, intent: Record, params: Json) -> Json:
         )
     intent.body |= {"payment_method": method.id, "last_payment_error": None, "next_action": None}
     card = methods.card_of(method)
+    if card.bank:
+        return debits.attempt(world, intent, method, card, params)
     options = intent.body["payment_method_options"]["card"]
     given_options = (params.get("payment_method_options") or {}).get("card") or {}
     asked = given_options.get("request_three_d_secure", options["request_three_d_secure"])

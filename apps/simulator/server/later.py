@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import intents, payouts, refunds
+from . import debits, intents, payouts, refunds
 from .paypal import orders as paypal_orders
 from .paypal import payments as paypal_payments
 from .store import Record
@@ -19,6 +19,7 @@ _WHAT: dict[str, Callable[[World, Record], None]] = {
     "refund_fails": refunds.fail,
     "payout_arrives": payouts.arrive,
     "payout_fails": payouts.fail,
+    "debit_is_answered": debits.answer,
     "expire": _expire,
     "paypal_review_passes": paypal_orders.pass_review,
     "paypal_capture_completes": paypal_payments.complete,

@@ -14,7 +14,7 @@ def usable(world: World, given: str, customer: str | None, *, is_used: bool = Fa
 
     :raises StripeError: unknown, or of a customer that the request does not name.
     """
-    card = cards.find(given) if given.startswith("pm_card_") else None
+    card = cards.find(given) if cards.is_name(given) else None
     if card is not None:
         return _add(world, given, card, {}, is_used=is_used)
     method = world.get(given, "payment_method", param="payment_method", status=400)
@@ -80,7 +80,7 @@ def create(world: World, call: Call) -> Json:
 
 
 def retrieve(world: World, call: Call) -> Json:
-    card = cards.find(call.object_id) if call.object_id.startswith("pm_card_") else None
+    card = cards.find(call.object_id) if cards.is_name(call.object_id) else None
     if card is not None:
         return _add(world, call.object_id, card, {}).body
     return world.get(call.object_id, "payment_method", param="payment_method").body
@@ -90,7 +90,7 @@ def attach(world: World, call: Call) -> Json:
     """:raises StripeError: no such customer, or a card whose issuer refuses the check."""
     customer = call.params.get("customer", "")
     world.get(customer, "customer", param="customer", status=400)
-    card = cards.find(call.object_id) if call.object_id.startswith("pm_card_") else None
+    card = cards.find(call.object_id) if cards.is_name(call.object_id) else None
     if card is not None:
         method = _add(world, call.object_id, card, {})
     else:
@@ -108,6 +108,7 @@ def attach(world: World, call: Call) -> Json:
     waits = card_of(method).three_d_secure == "required" or method.facts["token"].endswith(
         "chargeCustomerFail"
     )
+    waits = waits or bool(card_of(method).bank)
     if decline is not None and not waits:
         raise StripeError(
                 402, decline.message, kind="card_error", code=decline.code,

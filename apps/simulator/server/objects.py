@@ -54,32 +54,53 @@ def _checks() -> Json:
 
 
 def payment_method(object_id: str, card: Card, created: int, params: Json) -> Json:
+    details = {card.bank: _account(card)} if card.bank else {"card": _card(card)}
     return {
         "id": object_id,
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": _nobody() | params.get("billing_details", {}),
-        "card": {
-            "brand": card.brand,
-            "checks": _checks(),
-            "country": card.country,
-            "display_brand": card.brand,
-            "exp_month": 12,
-            "exp_year": 2034,
-            "fingerprint": fingerprint(card),
-            "funding": card.funding,
-            "generated_from": None,
-            "last4": card.last4,
-            "networks": {"available": [card.brand], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": card.three_d_secure != "unsupported"},
-            "wallet": None,
-        },
+        **details,
         "created": created,
         "customer": None,
         "livemode": False,
         "metadata": metadata({}, params.get("metadata")),
-        "type": "card",
+        "type": card.bank or "card",
+    }
+
+
+def _account(card: Card) -> Json:
+    known = {"fingerprint": fingerprint(card), "last4": card.last4}
+    if card.bank == "sepa_debit":
+        nowhere = {"charge": None, "setup_attempt": None}
+        return known | {
+            "bank_code": "37040044", "branch_code": "", "country": card.country,
+            "generated_from": nowhere,
+        }  # fmt: skip
+    return known | {
+        "account_holder_type": "individual", "account_type": "checking",
+        "bank_name": "STRIPE TEST BANK", "financial_connections_account": None,
+        "networks": {"preferred": "ach", "supported": ["ach"]}, "routing_number": "110000000",
+        "status_details": {},
+    }  # fmt: skip
+
+
+def _card(card: Card) -> Json:
+    return {
+        "brand": card.brand,
+        "checks": _checks(),
+        "country": card.country,
+        "display_brand": card.brand,
+        "exp_month": 12,
+        "exp_year": 2034,
+        "fingerprint": fingerprint(card),
+        "funding": card.funding,
+        "generated_from": None,
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": card.three_d_secure != "unsupported"},
+        "wallet": None,
     }
 
 
@@ -205,7 +226,7 @@ def charge(object_id: str, created: int, intent: Json, method: Json, card: Card)
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"card": _card_details(intent, method), "type": "card"},
+        "payment_method_details": _details(intent, method),
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
         "receipt_url": None,
@@ -220,6 +241,13 @@ def charge(object_id: str, created: int, intent: Json, method: Json, card: Card)
         "transfer_data": None,
         "transfer_group": intent["transfer_group"],
     }
+
+
+def _details(intent: Json, method: Json) -> Json:
+    kind = method["type"]
+    if kind == "card":
+        return {"card": _card_details(intent, method), "type": "card"}
+    return {kind: method[kind] | {"mandate": new_id("mandate")}, "type": kind}
 
 
 def _card_details(intent: Json, method: Json) -> Json:

@@ -119,7 +119,8 @@ class Stripe(Provider):
         params: PaymentIntentCreateParams = {
             "amount": to_stripe(request.amount_minor, request.currency),
             "currency": request.currency.lower(),
-            "capture_method": "manual" if request.capture_method == "manual" else "automatic",
+            # Nobody but the bank captures a debit, so that creating one is no order to capture yet.
+            "capture_method": "automatic" if request.is_debit else str(request.capture_method),
             "payment_method": request.token,
             # No method that leads the customer away from 3-D Secure's page to a bank's.
             "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
@@ -140,6 +141,11 @@ class Stripe(Provider):
             params["return_url"] = request.return_url
         if request.sca is StrongAuthentication.REQUIRED:
             params["payment_method_options"] = {"card": {"request_three_d_secure": "challenge"}}
+        if request.mandate_at:
+            agreed = int(datetime.fromisoformat(request.mandate_at).timestamp())
+            params["mandate_data"] = {
+                "customer_acceptance": {"type": "offline", "accepted_at": agreed}
+            }
         path = f"{_INTENTS}/{quote(request.provider_reference, safe='')}/confirm"
         return self._operated(request, path, params, op_key)
 

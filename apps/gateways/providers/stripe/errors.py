@@ -85,6 +85,7 @@ _CODES: Final = {
     "bank_account_unusable": "bank_account_invalid",
     "bank_account_unverified": "bank_account_invalid",
     "account_closed": "bank_account_invalid",
+    "debit_not_authorized": "not_permitted",
     "no_account": "bank_account_invalid",
     "payouts_not_allowed": "provider_rejected",
     "payouts_limit_exceeded": "limit_exceeded",

@@ -81,6 +81,7 @@ _PAYOUT_STATUS: Final = {
     "failed": PayoutStatus.FAILED,
     "canceled": PayoutStatus.FAILED,
 }
+_DEBITS: Final = ("us_bank_account", "sepa_debit")
 _LAPSED: Final = frozenset({"automatic", "expired"})
 _LINE_KIND: Final = {
     "charge": LineKind.CHARGE,
@@ -110,6 +111,8 @@ def payment(intent: Mapping[str, Any]) -> ProviderPayment:
     if intent["status"] == "requires_payment_method" and failure:
         status = PaymentStatus.FAILED
     charge = _expanded(intent.get("latest_charge"))
+    if status is PaymentStatus.PROCESSING and _is_debit(charge):
+        status = PaymentStatus.WITH_BANK
     captured = intent.get("amount_received") or 0
     return ProviderPayment(
         provider_reference=intent["id"],
@@ -163,6 +166,8 @@ def dispute(found: Mapping[str, Any]) -> ProviderDispute:
     """A Dispute. What of a won one comes back its own balance transactions say, once they are."""
     currency, amount = found["currency"].upper(), found["amount"]
     stage, status = _DISPUTE_STATUS[found["status"]]
+    if _is_debit(found):
+        stage = DisputeStage.RETURN
     card = _expanded(_expanded(found.get("payment_method_details")).get("card"))
     answer = _expanded(found.get("evidence_details"))
     lost = amount if status is DisputeStatus.LOST else 0
@@ -240,6 +245,11 @@ def _id(found: Any) -> str:
 
 def _moment(timestamp: Any) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat() if timestamp else ""
+
+
+def _is_debit(found: Mapping[str, Any]) -> bool:
+    """Whether a charge, or a dispute, is of a bank account."""
+    return _expanded(found.get("payment_method_details")).get("type") in _DEBITS
 
 
 def _card(charge: Mapping[str, Any]) -> Mapping[str, Any]:
