@@ -56,6 +56,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("payments.release", every(seconds=settings.PAYSYS_RELEASE_SECONDS)),
     Job("payments.pay_out_daily", daily(at="00:40")),
     Job("payments.match_receipts", every(seconds=60)),
+    Job("payments.remind_of_disputes", every(seconds=900)),
+    Job("payments.look_at_disputes", every(seconds=3600)),
     Job("payments.settle", daily(at="01:30")),
     Job("payments.revalue", daily(at="03:00")),
 )

@@ -89,7 +89,7 @@ IBAN = "DE89370400440532013000"  # the provider's for trying: money arrives ther
 # An account that is not its owner's first waits a day, which these have done.
 KNOWN_FOR = timedelta(days=2)
 STAFF = ("admin", "finance", "support")
-MAY = {"finance": ("resolve_suspensecase",)}
+MAY = {"finance": ("resolve_suspensecase", "answer_dispute")}
 
 
 def seed(*, known: Mapping[str, Any], now: datetime) -> Facts:

@@ -72,7 +72,20 @@ def find_open_case(dispute: Dispute) -> ExcessCase | None:
     ).first()
 
 
-def list_not_looked_at(*, since: datetime, limit: int) -> QuerySet[Dispute]:
+def list_due(*, after: datetime, before: datetime, limit: int) -> list[Dispute]:
+    """Disputes that wait for an answer which is due in this time, the most urgent first."""
+    due = Dispute.objects.select_related("payment").filter(
+        closed_at=None,
+        due_by__gt=after,
+        due_by__lte=before,
+        status=DisputeStatus.NEEDS_RESPONSE,
+        evidence_ordered_at=None,
+        accept_ordered_at=None,
+    )
+    return list(due.order_by("due_by")[:limit])
+
+
+def list_not_looked_at(*, since: datetime, limit: int) -> list[Dispute]:
     """Disputes that are open, or not known yet, and that nobody has asked about for a while."""
     waiting = Dispute.objects.filter(closed_at=None, updated_at__lt=since)
-    return waiting.exclude(looked_at__gte=since).order_by("id")[:limit]
+    return list(waiting.exclude(looked_at__gte=since).order_by("id")[:limit])

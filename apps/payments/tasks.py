@@ -14,7 +14,7 @@ from apps.gateways.types import OutcomeUnknown
 from apps.ledger import selectors as ledger
 from apps.ledger.chart import PLATFORM_FX
 from apps.payments import services
-from apps.payments.services import fx_close
+from apps.payments.services import deadlines, fx_close
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,18 @@ def release() -> None:
 def pay_out_daily() -> None:
     """Pay the merchants whose terms say daily."""
     services.pay_out_daily(now=clock.now())
+
+
+@shared_task(name="payments.remind_of_disputes")
+def remind_of_disputes() -> None:
+    """The day an answer is due comes near."""
+    deadlines.remind(now=clock.now())
+
+
+@shared_task(name="payments.look_at_disputes")
+def look_at_disputes() -> None:
+    """Open disputes of which no news has come for a day."""
+    deadlines.look_again(now=clock.now())
 
 
 @shared_task(name="payments.settle")

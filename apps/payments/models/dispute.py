@@ -72,6 +72,7 @@ class Dispute(Remembering):
 
     class Meta:
         db_table = "payments_dispute"
+        permissions = [("answer_dispute", "Can answer disputes and give them up")]
         constraints = [
             models.UniqueConstraint(
                 fields=["book_id", "provider", "provider_reference"], name="payments_dispute_once"

@@ -109,7 +109,9 @@ def _describe(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
     dispute.stage, dispute.reason = told.stage, told.reason
     dispute.provider_reason = told.provider_reason[:100]
     dispute.network_reason_code = told.network_reason_code[:20]
-    dispute.due_by = datetime.fromisoformat(told.due_by) if told.due_by else None
+    due_by = datetime.fromisoformat(told.due_by) if told.due_by else None
+    if due_by != dispute.due_by:
+        dispute.due_by, dispute.reminded_hours = due_by, None
     dispute.opened_at = dispute.opened_at or now
     if told.has_evidence and dispute.evidence_sent_at is None:
         dispute.evidence_sent_at = now

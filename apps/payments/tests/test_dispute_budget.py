@@ -11,9 +11,11 @@ from apps.payments.services import quotes
 from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import (
+    CLEARING,
     DISPUTED,
     EXCESS,
     PAYABLE,
+    WITHDRAWN,
     assert_whole,
     hear,
     only_dispute,
@@ -39,6 +41,8 @@ class TestTheBudget:
         assert merchant.balance(DISPUTED) == usd("100.00"), "all of it is set aside"
         assert merchant.balance(EXCESS) == usd("30.00")
         assert ExcessCase.objects.get().closed_at is None
+        truth.book_statement()
+        assert merchant.balance(CLEARING) == usd("-45.00")
 
         simulator.decide(reference, "win", amount=4_000)
         hear(simulator)
@@ -47,6 +51,13 @@ class TestTheBudget:
         assert (dispute.budget_part, dispute.excess) == (60, 0), "ours comes back first"
         assert merchant.balance(EXCESS) == usd("0.00")
         assert ExcessCase.objects.get().closed_at is not None
+        assert merchant.balance(WITHDRAWN) == usd("40.00")
+        truth.book_statement()
+        finish_runs()
+        assert merchant.balance(WITHDRAWN) == usd("0.00")
+        assert merchant.balance(CLEARING) == usd("-5.00")
+        fee_returned = usd("0.90")  # of the 30.00 that were refunded
+        assert merchant.balance(PAYABLE) == usd("-105.00") + fee_returned
 
     def test_is_closed_to_refunds_while_a_dispute_is_open(
         self, merchant: Merchant, simulator: Simulator

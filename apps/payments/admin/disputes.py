@@ -1,0 +1,191 @@
+"""Disputes in the console: what is due and when, what was said, and the two answers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from unfold.decorators import action
+
+from apps.core import clock, ids
+from apps.core.admin import ReadOnlyAdmin, actor_of
+from apps.core.errors import DomainError
+from apps.core.money import shown
+from apps.payments.models import Dispute, DisputeLine, ExcessCase
+from apps.payments.services import dispute_orders, evidence
+
+Order = Callable[..., Dispute]
+
+
+def _amount(field: str, words: str) -> Any:
+    """A column that shows one of a dispute's amounts as people read it."""
+
+    @admin.display(description=words, ordering=field)
+    def column(dispute: Dispute) -> str:
+        return shown(dispute.money(getattr(dispute, field)))
+
+    column.__name__ = f"shown_{field}"
+    return column
+
+
+TOTAL, OPEN, LOST = (
+    _amount("amount", "Amount"),
+    _amount("amount_open", "Set aside"),
+    _amount("amount_lost", "Lost"),
+)
+BUDGET, EXCESS = _amount("budget_part", "Of the budget"), _amount("excess", "Beyond it")
+WITHDRAWN, RETURNED = (
+    _amount("amount_withdrawn", "Withdrawn"),
+    _amount("amount_returned", "Returned"),
+)
+PROVIDER_FEE = _amount("provider_fee", "Provider's fee")
+
+
+def due_in_words(due_by: datetime | None, now: datetime) -> str:
+    """How long there is left, as one says it."""
+    if due_by is None:
+        return "-"
+    left = abs(due_by - now)
+    if left >= timedelta(days=2):
+        span = f"{left.days} days"
+    elif left >= timedelta(hours=2):
+        span = f"{left // timedelta(hours=1)} hours"
+    else:
+        span = f"{left // timedelta(minutes=1)} minutes"
+    return f"in {span}" if due_by > now else f"{span} ago"
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("dispute", "status", "stage", "reason", "due", TOTAL, LOST, EXCESS),
+        *("of_payment", "provider", "opened_at"),
+    )
+    list_filter = ("status", "stage", "reason", "provider", "currency")
+    search_fields = ("provider_reference__exact",)
+    id_fields = ("id", "book_id", "payment_id")
+    actions_detail = ("submit_evidence", "give_up")
+    readonly_fields = (
+        *("dispute", "of_payment", "due", "answer"),
+        *(TOTAL, OPEN, LOST, BUDGET, EXCESS, WITHDRAWN, RETURNED, PROVIDER_FEE),
+    )
+    fieldsets = (
+        (None, {"fields": ("dispute", "of_payment", "status", "stage", "due", "due_by")}),
+        ("Why", {"fields": ("reason", "provider_reason", "network_reason_code")}),
+        ("Money", {"fields": (TOTAL, OPEN, LOST, BUDGET, EXCESS)}),
+        ("The provider's statement", {"fields": (WITHDRAWN, RETURNED, PROVIDER_FEE)}),
+        (
+            "Answer",
+            {"fields": ("answer", "evidence_ordered_at", "evidence_sent_at")},
+        ),
+        ("Given up", {"fields": ("accept_ordered_at", "accepted_at")}),
+        ("When", {"fields": ("opened_at", "closed_at", "looked_at", "updated_at")}),
+        ("Book", {"fields": ("book_id", "provider", "provider_reference", "version")}),
+    )
+
+    @admin.display(description="Dispute", ordering="id")
+    def dispute(self, dispute: Dispute) -> str:
+        return ids.encode("dp", dispute.id)
+
+    @admin.display(description="Payment")
+    def of_payment(self, dispute: Dispute) -> str:
+        return ids.encode("pay", dispute.payment_id)
+
+    @admin.display(description="Answer is due", ordering="due_by")
+    def due(self, dispute: Dispute) -> str:
+        return due_in_words(dispute.due_by, clock.now()) if dispute.is_open else "-"
+
+    @admin.display(description="What is kept for it")
+    def answer(self, dispute: Dispute) -> str:
+        """By name alone: the texts may be about people, who stay encrypted here."""
+        kept = evidence.read(book_id=dispute.book_id, dispute_id=dispute.id)
+        return ", ".join(sorted(kept)) or "nothing; what we know ourselves is sent"
+
+    def has_answer_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return request.user.has_perm("payments.answer_dispute")
+
+    @action(description="Send the answer", url_path="submit", permissions=["answer"])
+    def submit_evidence(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        words = "The answer is sent to the bank, once: what is kept, and what we know ourselves."
+
+        def submit(**facts: Any) -> Dispute:
+            return dispute_orders.give_evidence(texts={}, submit=True, **facts)
+
+        return self._confirmed(request, object_id, submit, "Send the answer", words)
+
+    @action(description="Give it up", url_path="accept", permissions=["answer"])
+    def give_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        words = "The dispute is lost, and the money with it. Nothing can be said afterwards."
+        return self._confirmed(request, object_id, dispute_orders.accept, "Give it up", words)
+
+    def _confirmed(
+        self, request: HttpRequest, object_id: str, order: Order, title: str, words: str
+    ) -> HttpResponse:
+        """Ask first; what is ordered is ordered once, however often the button is pressed."""
+        dispute = get_object_or_404(Dispute, id=_uuid(object_id))
+        page = reverse("admin:payments_dispute_change", args=[dispute.id])
+        if request.method != "POST":
+            context = {
+                **self.admin_site.each_context(request),
+                "title": title,
+                "words": words,
+                "back": page,
+                "object": dispute,
+            }
+            return render(request, "payments/confirm_order.html", context)
+        try:
+            with transaction.atomic():
+                order(
+                    book_id=dispute.book_id,
+                    dispute_id=dispute.id,
+                    actor=actor_of(request),
+                    now=clock.now(),
+                )
+        except DomainError as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, "It is on its way.")
+        return HttpResponseRedirect(page)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@admin.register(DisputeLine)
+class DisputeLineAdmin(ReadOnlyAdmin):
+    list_display = ("line_reference", "kind", "gross", "provider_fee", "currency", "created_at")
+    list_filter = ("kind", "currency", "provider")
+    search_fields = ("line_reference__exact",)
+    id_fields = ("id", "book_id", "dispute_id")
+
+
+@admin.register(ExcessCase)
+class ExcessCaseAdmin(ReadOnlyAdmin):
+    """What went out beyond a budget or a wallet, and nobody has explained."""
+
+    list_display = ("of_dispute", "exceeds", "opened_at", "closed_at", "book_id")
+    list_filter = (("closed_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("dispute__payment",)
+    id_fields = ("id", "book_id", "dispute_id")
+    readonly_fields = ("of_dispute", "exceeds")
+
+    @admin.display(description="Dispute")
+    def of_dispute(self, case: ExcessCase) -> str:
+        return ids.encode("dp", case.dispute_id)
+
+    @admin.display(description="Beyond the budget, and what a wallet did not have")
+    def exceeds(self, case: ExcessCase) -> str:
+        dispute = case.dispute
+        missing = dispute.payment.credit(dispute.shortfall)
+        return f"{shown(dispute.money(dispute.excess))}, {shown(missing)}"
