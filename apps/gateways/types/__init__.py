@@ -57,7 +57,17 @@ from apps.gateways.types.payouts import (
     ProviderBank,
     ProviderPayout,
 )
-from apps.gateways.types.routing import ANY, WHOLE, Decided, Routable, Route, Rule, decide, drawn
+from apps.gateways.types.routing import (
+    ANY,
+    WHOLE,
+    Decided,
+    Routable,
+    Route,
+    Rule,
+    decide,
+    drawn,
+    in_words,
+)
 
 __all__ = [
     "ANY",
@@ -122,6 +132,7 @@ __all__ = [
     "decline",
     "drawn",
     "freeze",
+    "in_words",
     "payable_part",
     "require_answerable",
     "require_chargeable",

@@ -87,6 +87,16 @@ class Route:
         }
 
 
+def in_words(route: Mapping[str, Any]) -> list[str]:
+    """Why a payment went where it is: a route as a payment keeps it, a sentence a line."""
+    steps = [
+        f"then from {step['from']} to {step['to']} at {step['at'][:19]}Z: "
+        f"the request was {step['why'].replace('_', ' ')}"
+        for step in route.get("fallbacks", ())
+    ]
+    return [*route.get("reasons", ()), *steps]
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A route, and every rule that was looked at with why it does not fit (empty: it does)."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
 from apps.core import ids
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import Money, shown
+from apps.gateways.types import in_words
 from apps.payments.models import (
     BalanceTransaction,
     ExchangeRate,
@@ -51,7 +54,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     id_fields = ("id", "book_id", "payment_method_id")
     readonly_fields = (
         *("payment", TOTAL, AUTHORIZED, CAPTURED, REFUNDED, RESERVED),
-        *(FEE, FEE_RETURNED),
+        *(FEE, FEE_RETURNED, "why"),
     )
     fieldsets = (
         (None, {"fields": ("payment", "status", "reference", "description", "metadata")}),
@@ -62,7 +65,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         ("Customer", {"fields": ("method", "source", "card", "next_action", "return_url")}),
         (
             "Provider",
-            {"fields": ("provider", "provider_reference", "charge_reference", "route")},
+            {"fields": ("provider", "why", "provider_reference", "charge_reference")},
         ),
         ("Refusal", {"fields": ("failure_code", "failure_message")}),
         (
@@ -76,6 +79,10 @@ class PaymentAdmin(ReadOnlyAdmin):
         ),
         ("Book", {"fields": ("book_id", "destination", "created_by", "version")}),
     )
+
+    @admin.display(description="Why this provider")
+    def why(self, payment: Payment) -> str:
+        return format_html_join(mark_safe("<br>"), "{}", [(w,) for w in in_words(payment.route)])
 
     @admin.display(description="Payment", ordering="id")
     def payment(self, payment: Payment) -> str:

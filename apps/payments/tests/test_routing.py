@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from apps.audit.models import AuditEntry
 from apps.core import clock, ids
@@ -14,7 +16,7 @@ from apps.gateways import services as gateways
 from apps.gateways.models import ProviderCall
 from apps.gateways.types import Rule
 from apps.payments.tests import purses, truth
-from apps.payments.tests.cards import saved_card
+from apps.payments.tests.cards import saved_card, stripe_refuses
 from apps.payments.tests.conftest import Merchant, finish_runs
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
@@ -71,6 +73,19 @@ class TestARule:
         assert provider_of(merchant, saved_card(merchant, at_paypal="")) == "stripe"
         assert provider_of(merchant, "pm_card_visa") == "stripe"
         assert len(simulator.book()) == 2
+
+    def test_is_told_to_staff_in_words(
+        self, merchant: Merchant, admin_client: Client, simulator: Simulator
+    ) -> None:
+        set_rule(("stripe", 100), ("paypal", 0))
+        with stripe_refuses(simulator):
+            payment_id = merchant.pay(10_000, saved_card(merchant)).json()["id"]
+
+        page = reverse("admin:payments_payment_change", args=[merchant.payment(payment_id).id])
+        shown = admin_client.get(page).content.decode()
+
+        assert "rule 10 “of a test” fits<br>" in shown
+        assert "<br>then from stripe to paypal at " in shown
 
     def test_for_amounts_looks_at_what_the_card_pays_and_not_the_wallet(
         self, merchant: Merchant

@@ -20,6 +20,7 @@ from apps.gateways.types import (
     Operation,
     Routable,
     Rule,
+    in_words,
     require_chargeable,
 )
 from apps.merchants import selectors as merchants
@@ -205,15 +206,9 @@ def _decision(route: dict[str, Any]) -> list[Sequence[str]]:
     others = ", ".join(route.get("alternatives", ())) or "nobody"
     return [
         ("provider", route["provider"]),
-        *(("because" if not n else "", why) for n, why in enumerate(route["reasons"])),
-        *(("then", _fallback(step)) for step in route.get("fallbacks", ())),
+        *(("because" if not n else "", why) for n, why in enumerate(in_words(route))),
         ("else", others),
     ]
-
-
-def _fallback(step: dict[str, str]) -> str:
-    why = step["why"].replace("_", " ")
-    return f"from {step['from']} to {step['to']} at {step['at'][:19]}Z: the request was {why}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
