@@ -33,6 +33,14 @@ service_not_allowed stolen_card stop_payment_order testmode_decline transaction_
 try_again_later withdrawal_count_limit_exceeded
 """
 
+# docs.stripe.com/api/payouts/failures: what banks say, also of debits
+STRIPE_BANK_CODES = """
+account_closed account_frozen bank_account_restricted bank_ownership_changed could_not_process
+debit_not_authorized declined incorrect_account_holder_address incorrect_account_holder_name
+incorrect_account_holder_tax_id incorrect_account_type insufficient_funds invalid_account_number
+invalid_account_number_length invalid_currency no_account unsupported_card
+"""
+
 
 def said(status: int, error: Any, **headers: str) -> Declined | OutcomeUnknown:
     """What Stripe's answer means, through the SDK's own reading of it."""
@@ -114,7 +122,7 @@ class TestErrors:
 
 class TestDeclineCodes:
     def test_every_documented_code_has_a_row_of_ours(self):
-        for word in STRIPE_DECLINE_CODES.split():
+        for word in (STRIPE_DECLINE_CODES + STRIPE_BANK_CODES).split():
             code = errors.unified_code({"type": "card_error", "decline_code": word})
 
             assert code in DECLINES
