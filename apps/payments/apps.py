@@ -8,7 +8,12 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         from apps.core import crypto
         from apps.notifications import selectors as notifications
-        from apps.payments import models, public, selectors
+        from apps.payments import (
+            checks,  # noqa: F401 - registers what it checks
+            models,
+            public,
+            selectors,
+        )
         from apps.payments.sagas import charge, dispute, payout, refund
         from apps.payments.services import erasing
         from apps.sagas import definition

@@ -223,10 +223,10 @@ def find_reference_of(payment_id: UUID) -> VirtualReference | None:
     return VirtualReference.objects.filter(payment_id=payment_id).first()
 
 
-def list_undecided_receipts(*, limit: int) -> list[UUID]:
-    """Money that came and is not booked yet, the earliest first."""
+def list_undecided_receipts(*, after: UUID, limit: int) -> list[UUID]:
+    """Money that came and is not booked yet, the earliest first, from behind a receipt on."""
     booked = ReceiptPosting.objects.filter(receipt_id=OuterRef("id"))
-    waiting = BankReceipt.objects.filter(~Exists(booked)).order_by("id")
+    waiting = BankReceipt.objects.filter(~Exists(booked), id__gt=after).order_by("id")
     return list(waiting.values_list("id", flat=True)[:limit])
 
 

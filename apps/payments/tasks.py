@@ -71,7 +71,7 @@ def settle() -> None:
 @shared_task(name="payments.match_receipts")
 def match_receipts() -> None:
     """Money that came to the bank and that an interrupted import left unbooked."""
-    services.match_undecided(now=clock.now())
+    services.match_undecided(now=clock.now(), is_brief=True)
 
 
 @shared_task(name="payments.revalue")

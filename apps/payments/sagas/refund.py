@@ -126,6 +126,8 @@ def give_back(context: Context) -> Decision:
     payment: Payment = context.subject
     if not payment.is_captured:
         return Skip()
+    if payment.is_by_bank_transfer:  # nobody to ask: a person sends it back, or has it credited
+        raise RuntimeError("what came by bank transfer is given back by a person")
     refund = selectors.find_compensation(payment)
     if refund is None:
         refund = _promise(payment, context.now)

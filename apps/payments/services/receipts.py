@@ -27,22 +27,31 @@ from apps.sagas import services as sagas
 log = structlog.get_logger(__name__)
 
 SYSTEM: Actor = "system"
-BATCH = 1_000
+BATCH = 500  # as many as a task has time for
+NOBODY = UUID(int=0)
 
 
-def match_undecided(*, now: datetime) -> int:
-    """Book the receipts that nobody has booked yet; how many it was.
+def match_undecided(*, now: datetime, is_brief: bool = False) -> int:
+    """Book the receipts that nobody has booked yet; how many it was. When brief, only some.
 
     Retries: safe at any time and at once with itself. Transaction: one a receipt; one that cannot
     be booked keeps no other from it, and comes again.
     """
-    booked = 0
-    for receipt_id in selectors.list_undecided_receipts(limit=BATCH):
-        try:
-            booked += match(receipt_id=receipt_id, now=now)
-        except Exception:
-            log.exception("payments.receipt_not_booked", receipt_id=str(receipt_id))
+    booked, last = 0, NOBODY
+    while found := selectors.list_undecided_receipts(after=last, limit=BATCH):
+        booked += sum(_matched(receipt_id, now) for receipt_id in found)
+        last = found[-1]
+        if is_brief:
+            break
     return booked
+
+
+def _matched(receipt_id: UUID, now: datetime) -> bool:
+    try:
+        return match(receipt_id=receipt_id, now=now)
+    except Exception:
+        log.exception("payments.receipt_not_booked", receipt_id=str(receipt_id))
+        return False
 
 
 def match(*, receipt_id: UUID, now: datetime) -> bool:

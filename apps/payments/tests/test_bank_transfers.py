@@ -13,6 +13,8 @@ from apps.ledger.chart import PLATFORM_BOOK
 from apps.payments.models import BankReceipt
 from apps.payments.tests import purses, transfers, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.payments.tests.test_crash import crediting_is_refused  # noqa: F401 - a fixture
+from apps.sagas import services as engine
 
 
 def usd(amount: str) -> Money:
@@ -153,6 +155,28 @@ class TestAPaymentByBankTransfer:
         transfers.bank_tells(("b1", "100.00", wrong))
 
         assert transfers.reasons() == ["unknown_reference"]
+
+    def test_is_answered_with_the_same_bytes_again(self, merchant: Merchant) -> None:
+        body = {"amount": 10_000, "currency": "USD", "source": "bank_transfer"}
+
+        first, again = (merchant.post("/v1/payments", body, key="k") for _ in range(2))
+
+        assert (first.status_code, first.content) == (again.status_code, again.content)
+        assert again["Idempotent-Replayed"] == "true"
+        assert first.json()["outcome"] == "pending"
+
+    @pytest.mark.usefixtures("crediting_is_refused")
+    def test_whose_credit_is_refused_waits_for_a_person(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+
+        transfers.tell(transfers.statement(("b1", "100.00", transfers.reference_of(made))))
+        for _ in range(12):
+            truth.make_due(merchant.payment(made["id"]))
+            engine.sweep()
+
+        assert merchant.charge_run(made["id"]).status == "NEEDS_ATTENTION"
+        assert merchant.balance("payment:unallocated") == usd("100.00")
+        assert truth.violations() == {}
 
 
 class TestWhatABankTransferCannot:
