@@ -19,7 +19,7 @@ ANY_ID = st.uuids()
 
 
 class TestAReference:
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=300)
     @given(payment_id=ANY_ID)
     def test_is_an_iso_11649_one_and_always_the_same(self, payment_id: UUID) -> None:
         reference = reference_of(payment_id)
@@ -27,7 +27,7 @@ class TestAReference:
         assert iso11649.validate(reference) == reference
         assert (len(reference), reference) == (20, reference_of(payment_id))
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=300)
     @given(payment_id=ANY_ID, before=st.text(max_size=20), after=st.text(max_size=20))
     def test_is_found_in_whatever_is_around_it(
         self, payment_id: UUID, before: str, after: str
@@ -38,7 +38,7 @@ class TestAReference:
         assert find_reference(f"{before} {reference} {after}") == reference
         assert find_reference(f"{before}\n{shown.lower()}\t{after}") == reference
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=300)
     @given(payment_id=ANY_ID, place=st.integers(2, 19), typed=BANK)
     def test_is_not_found_with_one_character_wrong(
         self, payment_id: UUID, place: int, typed: str
@@ -48,7 +48,7 @@ class TestAReference:
 
         assert find_reference(wrong) == (reference if wrong == reference else "")
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=300)
     @given(text=st.text(max_size=60))
     def test_is_not_seen_where_there_is_none(self, text: str) -> None:
         assert find_reference(text) == ""
