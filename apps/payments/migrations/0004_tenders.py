@@ -58,6 +58,7 @@ class Migration(migrations.Migration):
             model_name="payment",
             name="credit_currency",
             field=models.CharField(default="", max_length=3),
+            preserve_default=False,
         ),
         migrations.AddField(
             model_name="payment",
@@ -123,11 +124,13 @@ class Migration(migrations.Migration):
             model_name="refund",
             name="bearer_amount",
             field=models.DecimalField(decimal_places=4, default=Decimal("0"), max_digits=20),
+            preserve_default=False,
         ),
         migrations.AddField(
             model_name="refund",
             name="card_amount",
             field=models.DecimalField(decimal_places=4, default=Decimal("0"), max_digits=20),
+            preserve_default=False,
         ),
         migrations.AddField(
             model_name="refund",
