@@ -139,7 +139,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Object:
-    """A provider's object for a payment. `is_live`: it holds, has taken or may take money."""
+    """A provider's object for a payment. `is_live`: it holds or has taken money.
+
+    `op_key` is the key under which it was made, where the provider can say.
+    """
 
     provider: str
     id: str
@@ -147,6 +150,7 @@ class Object:
     is_live: bool
     captured: int
     refunded: int
+    op_key: str = ""
 
 
 @dataclass
@@ -187,6 +191,7 @@ def _of_intent(line: Row) -> Object:
         line["status"] in ("requires_capture", "succeeded"),
         line["amount_received"],
         line["amount_refunded"],
+        line["metadata"].get("op_key", ""),
     )
 
 

@@ -129,8 +129,9 @@ class Books:
             elif sum(one.is_live for one in objects) > 1:
                 live = [one.id for one in objects if one.is_live]
                 yield f"double charge: {public_id} has {live}"
-            elif len(objects) > 1:  # nothing is ever fallen back from
-                yield f"double: {public_id} has {[one.id for one in objects]}"
+            keys = Counter(one.op_key for one in objects if one.op_key)
+            for op_key in [key for key, count in keys.items() if count > 1]:
+                yield f"double: {keys[op_key]} objects were made under {op_key}"
         for public_id, row in self.ours.payments.items():
             there = by_payment.get(public_id, [])
             yield from _compared(public_id, row, there)

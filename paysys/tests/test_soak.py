@@ -193,7 +193,11 @@ def books():
         run_seconds=[],
     )
     theirs = TheirBook(
-        objects=[Object("stripe", "pi_1", "pay_1", is_live=True, captured=5_000, refunded=2_000)],
+        objects=[
+            Object(
+                "stripe", "pi_1", "pay_1", is_live=True, captured=5_000, refunded=2_000, op_key="o1"
+            )
+        ],
         effects=[
             Effect("capture", "stripe", "ch_1", 5_000, "pay_1"),
             Effect("refund", "stripe", "re_x", 2_000, "re_1"),
