@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from os import kill
 
@@ -25,13 +25,13 @@ def _is_a_fault(harm: Harm) -> Harm:
     return harm
 
 
-def schedule(seed: int, count: int) -> Iterator[str]:
-    """The kinds of `count` faults, in their order."""
+def schedule(seed: int, count: int, *, kinds: Sequence[str] = ()) -> Iterator[str]:
+    """The kinds of `count` faults, in their order; of `kinds` alone, if there are any."""
     rng = random.Random(f"faults:{seed}")  # noqa: S311
     dealt: list[str] = []
     for _ in range(count):
         if not dealt:
-            dealt = sorted(KINDS)
+            dealt = sorted(kinds or KINDS)
             rng.shuffle(dealt)
         yield dealt.pop()
 

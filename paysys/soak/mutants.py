@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -18,21 +19,23 @@ MUTANTS: dict[str, Mutant] = {}
 
 @dataclass(frozen=True)
 class Mutant:
-    """`sql` is done to the soak's own database; with `lease_seconds` leases are that short."""
+    """`sql` is done to the soak's own database; with `lease_seconds` leases are that short.
+
+    `faults` are the kinds that bring it out, where any would take too long.
+    """
 
     name: str
     says: str
     plant: Callable[[], None]
     sql: tuple[str, ...] = ()
     lease_seconds: float = 0.0
+    faults: tuple[str, ...] = ()
 
 
-def _is_a_mutant(
-    *, sql: tuple[str, ...] = (), lease_seconds: float = 0.0
-) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def _is_a_mutant(**facts: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
     def register(plant: Callable[[], None]) -> Callable[[], None]:
         says = (plant.__doc__ or "").strip().rstrip(".")
-        MUTANTS[plant.__name__] = Mutant(plant.__name__, says, plant, sql, lease_seconds)
+        MUTANTS[plant.__name__] = Mutant(plant.__name__, says, plant, **facts)
         return plant
 
     return register
@@ -83,6 +86,36 @@ def no_provider_key() -> None:
 def key_per_attempt() -> None:
     """Every attempt of a call has a key of its own."""
     _with_keys(lambda op_key: f"{op_key[:200]}:{uuid4().hex}")
+
+
+_WITHOUT_ONE_OBJECT = (
+    "DROP INDEX gateways_provider_call_one_object",
+    "DROP TRIGGER gateways_provider_call_promise ON gateways_provider_call",
+)
+
+
+@_is_a_mutant(sql=_WITHOUT_ONE_OBJECT)
+def fallback_on_timeout() -> None:
+    """A payment whose confirmation has no answer goes to the next provider."""
+    definition = import_module("apps.sagas.definition")
+    outcome = definition.Outcome
+
+    def build(record: Any) -> Any:
+        def records(turn: Any, observation: Any, now: Any) -> Any:
+            call = turn.intent.call
+            is_lost = call == "confirm" and observation.outcome is outcome.UNKNOWN
+            if is_lost and turn.run.saga == "charge" and turn.run.abort is None:
+                observation = replace(observation, outcome=outcome.ABSENT, unsent=True)
+            goes_on = record(turn, observation, now)
+            if goes_on and call == "confirm" and observation.unsent:
+                turn.run.results.pop("AUTHORIZE", None)
+            return goes_on
+
+        return records
+
+    _change("apps.sagas.engine:Turn._record", build)
+    _change("apps.gateways.selectors:is_nowhere", lambda _: lambda **_: True)
+    _change("apps.payments.sagas.rerouting:Operation", lambda _: SimpleNamespace(CREATE="confirm"))
 
 
 @_is_a_mutant()
@@ -182,7 +215,13 @@ def bell_instead_of_sweeper() -> None:
     _change("apps.sagas.services:sweep", lambda _: lambda **_: 0)
 
 
-@_is_a_mutant(lease_seconds=1.0)
+_FREEZES = (
+    *("freeze_worker", "freeze_web", "freeze_simulator", "slow_database", "slow_providers"),
+    *("cut_providers", "late_effects"),
+)
+
+
+@_is_a_mutant(lease_seconds=1.0, faults=_FREEZES)
 def fence_ignored() -> None:
     """Whoever lost the lease of a run writes its position all the same."""
     unguarded = "fence = CASE WHEN %s IS NULL OR %s IS NULL THEN NULL ELSE fence END"

@@ -19,7 +19,7 @@ from paysys.replay.client import Client
 from paysys.replay.crew import Crew
 from paysys.replay.purses import Purses
 from paysys.replay.report import Merchant
-from paysys.replay.scene import Refused, Scene
+from paysys.replay.scene import Place, Refused, Scene
 from paysys.soak import books, compare, faults, stories
 from paysys.soak import journal as journals
 from paysys.soak.shopper import Shopper
@@ -106,12 +106,22 @@ class Soak:
         self.scene.make_wallets(places)
         self.scene.make_banks(places)
         self.scene.find_banks({one.id for one in merchants})
+        crew.do(sorted(self.scene.cards.items()), self._make_known_to_both, "cards at PayPal too")
         self.scene.fill(dict.fromkeys(places, FILLED))
         self.scene.earn(dict.fromkeys(by_id, EARNED))
         replaying.settle_down(self.stack.url, merchants, set(self.scene.prepared))
         self.stack.manage("release")
         shopper = Shopper(self.stack.url, self.journal, by_id)
         return stories.World(shopper, self.scene, self.stack.simulator_url, self.asked.seed)
+
+    def _make_known_to_both(self, client: Client, known: tuple[Place, str]) -> None:
+        """A card that both providers can charge: what one never got may go to the other."""
+        place, card = known
+        body = {"provider": "paypal", "provider_token": "payer_good"}
+        api_key = self.scene.merchants[place[0]].api_key
+        answer = client.post(f"/v1/payment_methods/{card}/tokens", body, api_key=api_key)
+        if answer.status != 200:
+            raise Refused(f"tokens of {card} answered {answer.status}: {answer.body}")
 
     # --- meanwhile
 
@@ -143,7 +153,9 @@ class Soak:
             self.violations.append(f"coverage: {self._told} of {total} stories in time")
 
     def _break(self, total: int) -> None:
-        for number, kind in enumerate(faults.schedule(self.asked.seed, self.asked.faults)):
+        kinds = self.stack.mutant.faults if self.stack.mutant else ()
+        drawn = faults.schedule(self.asked.seed, self.asked.faults, kinds=kinds)
+        for number, kind in enumerate(drawn):
             share = (number + 1) / (self.asked.faults + 1)
             self._allowed = int(total * share) + CLIENTS
             while self._begun < total * number / (self.asked.faults + 1) and self._is_time():

@@ -132,6 +132,11 @@ def pays_by_card(story: Story) -> None:
     story.pay(story.rng.choice(CARDS))
 
 
+def pays_by_a_card_both_know(story: Story) -> None:
+    """One that either provider may charge."""
+    story.pay(story.world.scene.cards[story.merchant, story.rng.choice(WALLETS)])
+
+
 def is_declined(story: Story) -> None:
     story.pay(DECLINED)
 
@@ -240,7 +245,8 @@ def is_paid_out(story: Story) -> None:
 
 # How many of a hundred stories; those with a payment count as one.
 TALES: dict[Tale, int] = {
-    pays_by_card: 22,
+    pays_by_card: 12,
+    pays_by_a_card_both_know: 10,
     is_declined: 3,
     is_refunded_in_part: 9,
     is_refunded_twice_at_once: 6,

@@ -35,6 +35,12 @@ class TestWhatIsDrawn:
         drawn = Counter(faults.schedule(7, len(faults.KINDS)))
         assert drawn == Counter(dict.fromkeys(faults.KINDS, 1))
 
+    def test_of_some_kinds_alone_if_so_told(self):
+        assert set(faults.schedule(7, 9, kinds=("kill_web", "cut_database"))) == {
+            "kill_web",
+            "cut_database",
+        }
+
     def test_stories_are_the_same_for_the_same_seed(self):
         told, again = ([stories.tale_of(7, n)[0] for n in range(50)] for _ in range(2))
         assert told == again
@@ -350,8 +356,9 @@ class TestAMutant:
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
-    def test_says_what_it_does(self, name):
+    def test_says_what_it_does_and_names_faults_that_there_are(self, name):
         assert MUTANTS[name].says
+        assert set(MUTANTS[name].faults) <= set(faults.KINDS)
 
 
 class TestTheSettingsOfASoak:
