@@ -19,6 +19,7 @@ from apps.payments import services
 from apps.payments.models import BankReceipt, SuspenseCase
 from apps.payments.tests import transfers, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
+from apps.payments.tests.test_suspense import allocate, attempt
 from apps.payments.tests.threads import at_once
 from apps.sagas import services as engine
 from paysys.testing.tables import empty
@@ -108,6 +109,38 @@ class TestAtTheSameMoment:
         for each in made:
             payment = merchant.payment(each["id"])
             assert len(truth.kinds_of(payment.id)) == payment.version
+        truth.assert_nothing_is_left_over()
+
+    @pytest.mark.parametrize("_round", range(5))
+    def test_a_decision_the_money_and_the_end_of_its_time_meet_in_one_end(
+        self, merchant: Merchant, _round: int
+    ) -> None:
+        """Somebody puts two parts together while the whole comes again and the time is over."""
+        made = transfers.ask(merchant)
+        reference = transfers.reference_of(made)
+        transfers.bank_tells(("b1", "60.00", reference), ("b2", "40.00", reference))
+        parts = list(transfers.cases())
+        transfers.time_is_over(merchant, made["id"])
+        again = transfers.statement(("b3", "100.00", reference))
+
+        ends = at_once(
+            [
+                *[partial(attempt, partial(allocate, parts, made["id"]))] * 2,
+                *(partial(transfers.tell, again), engine.sweep),
+            ]
+        )
+        truth.finish_everything()
+
+        status = str(merchant.payment(made["id"]).status)
+        is_allocated = "done" in ends
+        assert Counter(ends)["done"] <= 1
+        assert status == ("SETTLED" if is_allocated else status)
+        expected = [] if is_allocated else ["short", "short"]
+        if is_allocated:
+            expected += ["already_paid"]
+        elif status == "FAILED":
+            expected += ["too_late"]
+        assert transfers.reasons() == sorted(expected)
         truth.assert_nothing_is_left_over()
 
     def test_many_who_book_book_once(self, merchant: Merchant) -> None:

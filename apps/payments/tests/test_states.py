@@ -90,6 +90,18 @@ class TestAPayment:
             row.save(force_insert=True)
         assert refused.value.__cause__.sqlstate == ILLEGAL_MOVE  # type: ignore[union-attr]
 
+    @pytest.mark.parametrize("status", list(Status))
+    def test_begins_as_authorized_where_the_customer_has_a_reference(self, status: Status) -> None:
+        row = payment_row(status, method="bank_transfer", provider="")
+
+        if status in (*BEGINNINGS, Status.AUTHORIZED):
+            row.save(force_insert=True)
+            assert Payment.objects.get().status == status
+            return
+        with pytest.raises(DatabaseError) as refused:
+            row.save(force_insert=True)
+        assert refused.value.__cause__.sqlstate == ILLEGAL_MOVE  # type: ignore[union-attr]
+
     @pytest.mark.parametrize(
         ("column", "value"),
         [
