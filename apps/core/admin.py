@@ -13,6 +13,9 @@ from uuid import UUID
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from apps.core import ids
@@ -72,6 +75,16 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         return False
+
+
+def in_words(state: str) -> str:
+    """A state as a person says it: IN_TRANSIT is `In transit`."""
+    return state.replace("_", " ").capitalize()
+
+
+def linked(words: str, page: str, key: object) -> SafeString:
+    """A link to the page of a row: `page` is its app and model, `wallets_wallet`."""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}_change", args=[key]), words)
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -7,6 +7,7 @@ every currency: no ISO exponent is larger.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from fractions import Fraction
@@ -170,6 +171,11 @@ def _half_up(exact: Fraction) -> int:
     return sign * ((2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator))
 
 
+# A currency without a sign of its own is written by its code.
+_CODE_BESIDE_DIGIT = re.compile(r"(?<=[A-Z]{3})(?=\d)|(?<=\d)(?=[A-Z]{3})")
+
+
 def shown(money: Money) -> str:
-    """The amount as a person of the active language reads it: `$1,234.50`, `¥500`."""
-    return format_money(round_minor(money), locale=to_locale(get_language() or "en-us"))
+    """The amount as a person of the active language reads it: `$1,234.50`, `¥500`, `KWD 1.250`."""
+    text = format_money(round_minor(money), locale=to_locale(get_language() or "en-us"))
+    return _CODE_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)

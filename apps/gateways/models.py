@@ -324,6 +324,7 @@ class HealthTally(models.Model):
 
     class Meta:
         db_table = "gateways_health_tally"
+        verbose_name_plural = "health tallies"
         constraints = [
             models.UniqueConstraint(
                 fields=["provider", "operation", "slot"], name="gateways_health_tally_slot"

@@ -1,10 +1,13 @@
 """Merchants, the keys they ask with, and what they pay us."""
 
+from decimal import Decimal
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from apps.core.ids import new_id
+from apps.core.money import Money, shown
 from apps.merchants.types import Funding, Interval
 
 
@@ -132,7 +135,8 @@ class FeePlan(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.basis_points} bp + {self.fixed_amount} {self.currency}"
+        fixed = f" + {shown(Money(self.fixed_amount, self.currency))}" if self.fixed_amount else ""
+        return f"{Decimal(self.basis_points) / 100:.2f} %{fixed}"
 
 
 class PayoutTerms(models.Model):
@@ -156,6 +160,7 @@ class PayoutTerms(models.Model):
 
     class Meta:
         db_table = "merchants_payout_terms"
+        verbose_name_plural = "payout terms"
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(

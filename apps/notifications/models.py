@@ -214,6 +214,7 @@ class Delivery(models.Model):
 
     class Meta:
         db_table = "notifications_delivery"
+        verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
                 fields=["book_id", "endpoint", "event"], name="notifications_delivery_once"

@@ -222,4 +222,4 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.status} {shown(Money(self.amount, self.currency))}"
+        return f"{shown(Money(self.amount, self.currency))}, {self.status.lower()}"

@@ -188,3 +188,18 @@ class TestSplit:
     def test_does_not_round_for_others(self):
         with pytest.raises(money.NotWhole):
             money.split(Money("1.001", "USD"), [1])
+
+
+class TestShown:
+    @pytest.mark.parametrize(
+        ("amount", "code", "text"),
+        [
+            ("1234.5", "USD", "$1,234.50"),
+            ("-500", "JPY", "-¥500"),
+            ("1.25", "KWD", "KWD\N{NO-BREAK SPACE}1.250"),
+            ("-1.25", "KWD", "-KWD\N{NO-BREAK SPACE}1.250"),
+            ("7", "CLP", "CLP\N{NO-BREAK SPACE}7"),
+        ],
+    )
+    def test_is_as_a_person_reads_it(self, amount, code, text):
+        assert money.shown(Money(amount, code)) == text

@@ -17,6 +17,7 @@ from apps.merchants.selectors.access import (
     keys,
     known_key,
     list_keys,
+    name_of,
 )
 from apps.merchants.selectors.banks import (
     find_bank_details,
@@ -61,6 +62,7 @@ __all__ = [
     "list_keys",
     "list_paid_daily",
     "lock_bank_account",
+    "name_of",
     "payout_terms",
     "plans",
     "terms",

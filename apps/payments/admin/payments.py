@@ -14,11 +14,9 @@ from apps.core.money import Money, shown
 from apps.gateways.types import in_words
 from apps.payments.models import (
     BalanceTransaction,
-    ExchangeRate,
     Payment,
     Payout,
     PayoutItem,
-    Quote,
     Refund,
     Release,
     Reserve,
@@ -127,45 +125,6 @@ class SettlementLineAdmin(ReadOnlyAdmin):
     @admin.display(description="Provider's fee")
     def fee(self, line: SettlementLine) -> str:
         return shown(Money(line.provider_fee, line.currency))
-
-
-@admin.register(Quote)
-class QuoteAdmin(ReadOnlyAdmin):
-    list_display = ("quote", "presented", "credited", "rate", "expires_at", "payment", "created_at")
-    list_filter = ("from_currency", "to_currency")
-    id_fields = ("id", "book_id", "payment_id")
-    readonly_fields = ("quote", "presented", "credited", "payment")
-    fieldsets = (
-        (None, {"fields": ("quote", "presented", "credited", "payment")}),
-        ("Rates", {"fields": ("rate", "rate_mid", "spread_basis_points", "rates_of")}),
-        ("When", {"fields": ("created_at", "expires_at")}),
-        ("Book", {"fields": ("book_id", "created_by")}),
-    )
-
-    @admin.display(description="Quote", ordering="id")
-    def quote(self, quote: Quote) -> str:
-        return ids.encode("quote", quote.id)
-
-    @admin.display(description="Of", ordering="amount")
-    def presented(self, quote: Quote) -> str:
-        return shown(Money(quote.amount, quote.from_currency))
-
-    @admin.display(description="Credits", ordering="to_amount")
-    def credited(self, quote: Quote) -> str:
-        return shown(Money(quote.to_amount, quote.to_currency))
-
-    @admin.display(description="Used by")
-    def payment(self, quote: Quote) -> str | None:
-        return ids.encode("pay", quote.payment_id) if quote.payment_id else None
-
-
-@admin.register(ExchangeRate)
-class ExchangeRateAdmin(ReadOnlyAdmin):
-    """The rates that were set; the central bank's are not in the database."""
-
-    list_display = ("currency", "day", "per_euro", "set_by", "created_at")
-    list_filter = ("currency",)
-    search_fields = ("currency__exact", "set_by__exact")
 
 
 @admin.register(Payout)

@@ -40,7 +40,7 @@ class ExchangeRate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.per_euro} {self.currency}"
+        return f"{self.day} {self.per_euro.normalize():f} {self.currency}"
 
 
 class Quote(Remembering):
@@ -83,4 +83,4 @@ class Quote(Remembering):
         ]
 
     def __str__(self) -> str:
-        return f"{shown(Money(self.amount, self.from_currency))} at {self.rate}"
+        return f"{shown(Money(self.amount, self.from_currency))} at {self.rate.normalize():f}"

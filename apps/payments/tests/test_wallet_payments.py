@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
 
 from apps.core import ids
 from apps.payments.tests import purses, truth
@@ -228,6 +231,20 @@ class TestATransfer:
         assert merchant.get(f"/v1/transfers/{body['id']}").json() == body
         assert merchant.get(f"/v1/transfers?wallet={ben}").json()["data"] == [body]
         assert truth.violations() == {}
+
+    def test_is_shown_in_the_console_with_both_wallets(self, merchant: Merchant) -> None:
+        ada, ben = wallet(merchant, 10_000), wallet(merchant)
+        made = self.send(merchant, ada, ben, 2_500).json()["id"]
+        console = Client()
+        console.force_login(get_user_model().objects.create_superuser("root", password="x"))
+
+        for page in (
+            f"{reverse('admin:payments_transfer_changelist')}?q={made}",
+            reverse("admin:payments_transfer_change", args=[ids.decode("tr", made)]),
+        ):
+            shown = console.get(page).content.decode()
+            assert all(words in shown for words in (made, ada, ben, "$25.00"))
+            assert "Save" not in shown
 
     @pytest.mark.parametrize(
         ("amount", "status", "more", "code"),

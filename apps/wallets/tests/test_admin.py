@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from apps.core import ids
+from apps.merchants import selectors
 from apps.merchants.models import ApiKey
 from apps.merchants.tests.makers import make_shop
 from apps.wallets.models import Customer, PaymentMethodToken
@@ -62,13 +63,18 @@ def test_api_key_is_shown_by_its_prefix(page):
     assert bytes(key.digest).hex() not in shown
 
 
-def test_wallet_shows_what_it_holds(page):
+def test_wallet_shows_what_it_holds_and_whose_it_is(page, client):
     shop = make_shop()
     wallet = make_wallet(shop, holding=123_456)
     make_hold(shop, wallet, 500)
     shown = page("wallets_wallet", wallet)
 
+    listed = client.get(reverse("admin:wallets_wallet_changelist")).content.decode()
     assert "$1,229.56" in shown
+    assert "$1,229.56" in listed
+    assert "Active" in listed
+    assert selectors.name_of(shop.book_id) in listed
+    assert str(shop.book_id) not in listed
     assert "$5.00" in shown
     assert "Save" not in shown
 
@@ -82,6 +88,10 @@ def test_hold_shows_what_was_taken_of_it(page, client):
 
     assert "$5.00" in shown
     assert "$1.20" in shown
+    assert "Captured" in shown
+    assert ids.encode("hold", hold) in shown
     for model in ("wallets_wallet", "wallets_hold"):
+        nothing = client.get(reverse(f"admin:{model}_changelist"), {"q": "no id"})
+        assert (nothing.status_code, "0 results" in nothing.content.decode()) == (200, True)
         listed = client.get(reverse(f"admin:{model}_changelist"), {"q": str(wallet)})
         assert ids.encode("wallet", wallet) in listed.content.decode()
