@@ -23,6 +23,12 @@ WHERE t.reverses_id IS NULL
                   AND CASE WHEN p.reason = '' THEN 'capture:receipt:' ELSE 'suspense:' END
                       || p.receipt_id = t.reference)
 """
+_WAITING = """
+SELECT r.id FROM payments_bank_receipt r
+FULL JOIN payments_receipt_waiting w ON w.receipt_id = r.id
+LEFT JOIN payments_receipt_posting p ON p.receipt_id = r.id
+WHERE r.id IS NULL OR (w.receipt_id IS NULL) = (p.receipt_id IS NULL)
+"""
 _SUSPENSE = """
 SELECT book_id, currency, l.amount, c.amount FROM
     (SELECT a.book_id, a.currency, sum(-e.entry_type * e.amount) AS amount
@@ -76,6 +82,11 @@ WHERE 1 + (c.status <> 'OPEN')::int <> (SELECT count(*) FROM audit_entry a
 """
 
 INVARIANTS = (
+    Invariant(
+        name="receipts: every receipt is booked or waits to be",
+        sql=_WAITING,
+        says="nothing that came to the bank is forgotten",
+    ),
     Invariant(
         name="receipts: every receipt that was booked has its posting",
         sql=_POSTED,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.core import ids
 from apps.core.errors import NotFound
@@ -17,12 +17,11 @@ from apps.ledger.types import BookedTransaction
 from apps.payments import dispute_invariants, invariants, payout_invariants, receipt_invariants
 from apps.payments.models import (
     HAS_NOTES,
-    BankReceipt,
     DisputeLine,
     DisputeMove,
     Payment,
     Payout,
-    ReceiptPosting,
+    ReceiptWaiting,
     Refund,
     SettlementLine,
     Transfer,
@@ -225,9 +224,8 @@ def find_reference_of(payment_id: UUID) -> VirtualReference | None:
 
 def list_undecided_receipts(*, after: UUID, limit: int) -> list[UUID]:
     """Money that came and is not booked yet, the earliest first, from behind a receipt on."""
-    booked = ReceiptPosting.objects.filter(receipt_id=OuterRef("id"))
-    waiting = BankReceipt.objects.filter(~Exists(booked), id__gt=after).order_by("id")
-    return list(waiting.values_list("id", flat=True)[:limit])
+    waiting = ReceiptWaiting.objects.filter(receipt_id__gt=after).order_by("receipt_id")
+    return list(waiting.values_list("receipt_id", flat=True)[:limit])
 
 
 def outcome_of(payment: Payment) -> tuple[str, datetime | None]:

@@ -16,6 +16,7 @@ from apps.payments.models.payout import Payout, PayoutItem, Transfer
 from apps.payments.models.receipt import (
     BankReceipt,
     ReceiptPosting,
+    ReceiptWaiting,
     SuspenseCase,
     VirtualReference,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "PayoutItem",
     "Quote",
     "ReceiptPosting",
+    "ReceiptWaiting",
     "Refund",
     "Release",
     "Reserve",

@@ -57,6 +57,20 @@ class BankReceipt(models.Model):
         return Money(self.amount, self.currency)
 
 
+class ReceiptWaiting(models.Model):
+    """A receipt that nobody has booked yet: added with it, deleted by whoever books it."""
+
+    receipt = models.OneToOneField(
+        BankReceipt, on_delete=models.PROTECT, primary_key=True, db_constraint=False
+    )
+
+    class Meta:
+        db_table = "payments_receipt_waiting"
+
+    def __str__(self) -> str:
+        return f"{self.receipt_id}"
+
+
 class ReceiptPosting(models.Model):
     """What a receipt was booked as, once and for all; append-only.
 

@@ -36,11 +36,14 @@ _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
 _EARLIEST = date(2000, 1, 1)
 
 _INSERT = """
-INSERT INTO payments_bank_receipt
-    (id, bank_reference, booked_on, currency, amount, reference, created_by, created_at)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::date[], %s::text[], %s::numeric[], %s::text[]) u
-    CROSS JOIN (VALUES (%s, %s::timestamptz)) by_whom
-ON CONFLICT (bank_reference) DO NOTHING
+WITH added AS (
+    INSERT INTO payments_bank_receipt
+        (id, bank_reference, booked_on, currency, amount, reference, created_by, created_at)
+    SELECT *
+    FROM unnest(%s::uuid[], %s::text[], %s::date[], %s::text[], %s::numeric[], %s::text[]) u
+        CROSS JOIN (VALUES (%s, %s::timestamptz)) by_whom
+    ON CONFLICT (bank_reference) DO NOTHING RETURNING id)
+INSERT INTO payments_receipt_waiting (receipt_id) SELECT id FROM added
 """
 
 

@@ -173,3 +173,9 @@ def _note_posting(
         expect=1,
         what="payments: the receipt is booked already",
     )
+    db.write(
+        "DELETE FROM payments_receipt_waiting WHERE receipt_id = %s",
+        (receipt.id,),
+        expect=1,
+        what="payments: the receipt is not waiting",
+    )
