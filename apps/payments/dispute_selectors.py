@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from apps.core import ids
 from apps.core.errors import NotFound
-from apps.payments.models import Dispute, DisputeLine, ExcessCase
+from apps.payments.models import Dispute, DisputeLine, ExcessCase, Payment
 from apps.payments.types import DisputeStatus
 from apps.sagas import selectors as sagas
 
@@ -52,6 +52,14 @@ def find_by_provider(book_id: UUID, provider: str, reference: str) -> Dispute | 
     return Dispute.objects.filter(
         book_id=book_id, provider=provider, provider_reference=reference
     ).first()
+
+
+def find_newest(payment: Payment, provider: str) -> Dispute | None:
+    """The payment's newest dispute at this provider."""
+    disputes = Dispute.objects.filter(
+        book_id=payment.book_id, payment_id=payment.id, provider=provider
+    )
+    return disputes.order_by("-id").first()
 
 
 def has_line(book_id: UUID, provider: str, line_reference: str) -> bool:

@@ -90,9 +90,9 @@ def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
     """As `apply_line`, of a payment that the caller's transaction has locked."""
     if dispute_selectors.has_line(payment.book_id, line.provider, line.line_reference):
         return False
-    found = find_or_report(
-        payment, provider=line.provider, reference=line.source_reference, now=now
-    )
+    found = _dispute_of(payment, line, now)
+    if found is None:
+        return False
     dispute = dispute_selectors.lock(found.book_id, found.id)
     booked = DisputeLine(
         id=ids.new_id(),
@@ -114,11 +114,34 @@ def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
     return True
 
 
+def is_booked(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
+    """Whether the line is in the books, now at the latest; see `book_line`."""
+    if book_line(payment, line, now=now):
+        return True
+    return dispute_selectors.has_line(payment.book_id, line.provider, line.line_reference)
+
+
+def _dispute_of(payment: Payment, line: StatementLine, now: datetime) -> Dispute | None:
+    """Which dispute a line is about: its own word, or the payment's newest where it names none.
+
+    None: it names none, and none is known; its news is on the way, and the line comes again.
+    """
+    if line.source_reference == line.line_reference:
+        return dispute_selectors.find_newest(payment, line.provider)
+    return find_or_report(payment, provider=line.provider, reference=line.source_reference, now=now)
+
+
 def nudge(payment: Payment, *, provider: str, reference: str, now: datetime) -> str:
     """There is news of a dispute: look at it; what to note of the event.
 
     Transaction and errors: as `look`, with `must_wait`.
     """
-    dispute = find_or_report(payment, provider=provider, reference=reference, now=now)
+    if gateways.find_owner(provider=provider, reference=reference) is None:
+        dispute = find_or_report(payment, provider=provider, reference=reference, now=now)
+    else:  # what it names is the payment's own: money was taken back, and a dispute says why
+        newest = dispute_selectors.find_newest(payment, provider)
+        if newest is None:
+            return "kept: nobody waits for it"
+        dispute = newest
     look(dispute, now=now, must_wait=True)
     return "asking"

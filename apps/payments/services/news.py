@@ -201,8 +201,8 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
         is_dispute = line.kind in disputes.DISPUTE_KINDS
         if is_booked or not (payment.is_captured or is_dispute):
             return False
-        if is_dispute:
-            disputes.book_line(payment, line, now=now)
+        if is_dispute and not disputes.is_booked(payment, line, now=now):
+            return False
         _book_line(payment, line, now)
     return True
 

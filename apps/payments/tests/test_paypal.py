@@ -11,7 +11,7 @@ from django.test import Client
 from apps.core import clock
 from apps.core.money import Money
 from apps.payments import services
-from apps.payments.tests import truth
+from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
@@ -150,3 +150,70 @@ class TestAPaymentAtPayPal:
 
         assert post(signed.body) == 200
         assert post(signed.body.replace(b"100.00", b"900.00")) == 400
+
+
+class TestADisputeAtPayPal:
+    """Its lines name the capture alone, and it is answered in PayPal's own console."""
+
+    def disputed(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> tuple[str, dict[str, Any]]:
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        approve(merchant, paypal, payment_id)
+        return payment_id, paypal.dispute(order_of(paypal)["captures"][0]["id"])
+
+    def hear(self, paypal: PayPalSimulator) -> None:
+        for event in paypal.events():
+            news.apply_event_of(paypal.deliver(event))
+        finish_runs()
+
+    def settle(self, simulator: Simulator, paypal: PayPalSimulator) -> None:
+        simulator.advance_clock(paypal.reporting_delay_seconds)
+        since, now = clock.now() - timedelta(days=1), clock.now()
+        services.settle(provider="paypal", since=since, now=now)
+        finish_runs()
+
+    @pytest.mark.parametrize(("won", "status"), [(True, "CAPTURED"), (False, "CHARGED_BACK")])
+    @pytest.mark.parametrize("lines_first", [True, False])
+    def test_is_followed_and_its_lines_are_booked(
+        self,
+        merchant: Merchant,
+        simulator: Simulator,
+        paypal: PayPalSimulator,
+        source: str,
+        won: bool,
+        status: str,
+        lines_first: bool,
+    ) -> None:
+        payment_id, dispute = self.disputed(merchant, paypal, source)
+        if lines_first:  # of which dispute, nobody knows yet
+            self.settle(simulator, paypal)
+            assert merchant.balance("provider:paypal:disputed") == usd("0.00")
+        self.hear(paypal)
+        assert merchant.payment(payment_id).status == "DISPUTED"
+        self.settle(simulator, paypal)
+        assert merchant.balance("provider:paypal:disputed") == usd("100.00")
+
+        paypal.resolve(dispute["dispute_id"], won=won)
+        self.hear(paypal)
+        self.settle(simulator, paypal)
+
+        assert merchant.payment(payment_id).status == status
+        for code in ("merchant:disputed", "provider:paypal:disputed"):
+            assert merchant.balance(code) == usd("0.00"), code
+        truth.assert_nothing_is_left_over()
+
+    @pytest.mark.parametrize("order", ["evidence", "accept"])
+    def test_takes_no_answer_from_here(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str, order: str
+    ) -> None:
+        self.disputed(merchant, paypal, source)
+        self.hear(paypal)
+        [shown] = merchant.get("/v1/disputes").json()["data"]
+        body = {"submit": True} if order == "evidence" else {}
+
+        answer = merchant.post(f"/v1/disputes/{shown['id']}/{order}", body)
+
+        assert answer.status_code == 422, answer.content
+        assert answer.json()["error"]["code"] == "not_supported_by_method"
+        truth.assert_nothing_is_left_over()

@@ -76,6 +76,7 @@ class PayPal(Provider):
             Operation.VOID,
             Operation.REFUND,
             Operation.INSPECT_REFUND,
+            Operation.INSPECT_DISPUTE,
         }
     )
     # A void has no key and needs none: it can happen once.
