@@ -1,0 +1,109 @@
+"""A dispute, refunds, a payout and an answer at one moment: no money twice, none lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.core import clock, ids
+from apps.payments import services
+from apps.payments.tests import news, truth
+from apps.payments.tests.conftest import Merchant
+from apps.payments.tests.objections import (
+    DISPUTED,
+    PAYABLE,
+    assert_whole,
+    hear,
+    only_dispute,
+    open_dispute,
+    reserve_refund,
+    usd,
+)
+from apps.payments.tests.test_dispute_answers import accept, answer
+from apps.payments.tests.threads import at_once
+from apps.payments.tests.tills import bank
+from apps.sagas import services as engine
+from paysys.testing.simulator import Simulator
+
+again_and_again = pytest.mark.parametrize("round_", range(4))
+
+
+@again_and_again
+def test_a_refund_is_sent_or_canceled_and_another_is_refused_or_within_the_budget(
+    merchant: Merchant, simulator: Simulator, round_: int
+) -> None:
+    payment_id = merchant.captured(10_000)
+    refund_id = reserve_refund(merchant, payment_id, 4_000)
+    open_dispute(simulator, payment_id)
+    news.tell(simulator, "charge.dispute.created")
+    truth.pass_time()
+
+    *_, asked = at_once(
+        [
+            engine.sweep,
+            engine.sweep,
+            lambda: merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 1_000}),
+        ]
+    )
+    truth.wait_for_the_pool()
+    truth.finish_everything()
+
+    assert asked.status_code in (201, 202, 402, 409), asked.content
+    dispute = assert_whole(merchant, simulator, payment_id)
+    sent = simulator.effects(payment_id)["amount_refunded"]
+    assert dispute.excess * 100 == sent, "what was sent is not there to be disputed"
+    is_sent = merchant.refund(refund_id).status == "SUCCEEDED"
+    assert (sent >= 4_000) == is_sent
+    assert merchant.balance(DISPUTED) == usd("100.00")
+
+
+@again_and_again
+def test_a_payout_takes_before_or_after_and_never_the_same(
+    merchant: Merchant, simulator: Simulator, round_: int
+) -> None:
+    payment_id = merchant.captured(10_000)
+    services.release(now=clock.now())
+    bank(merchant)
+    open_dispute(simulator, payment_id)
+    news.tell(simulator, "charge.dispute.created")
+    truth.pass_time()
+    before = merchant.balance(PAYABLE)
+
+    _, paid = at_once(
+        [
+            engine.sweep,
+            lambda: merchant.post("/v1/payouts", {"currency": "USD", "amount": 5_000}),
+        ]
+    )
+    truth.wait_for_the_pool()
+    truth.finish_everything()
+
+    taken = 50 if paid.status_code in (201, 202) else 0
+    assert merchant.balance(PAYABLE) == before - usd(f"{100 + taken}.00"), paid.content
+    assert_whole(merchant, simulator, payment_id)
+
+
+@again_and_again
+def test_of_answers_one_counts(merchant: Merchant, simulator: Simulator, round_: int) -> None:
+    payment_id = merchant.captured(10_000)
+    reference = open_dispute(simulator, payment_id)
+    hear(simulator)
+    dispute_id = ids.encode("dp", only_dispute(merchant).id)
+
+    told = at_once(
+        [
+            *(
+                lambda text=text: answer(merchant, dispute_id, uncategorized_text=text)
+                for text in ("first", "second")
+            ),
+            lambda: accept(merchant, dispute_id),
+            engine.sweep,
+        ]
+    )
+    truth.finish_everything()
+
+    codes = sorted(each.status_code for each in told[:2])
+    assert codes in ([200, 409], [409, 409]), codes
+    outside = simulator.find_dispute(reference)
+    assert outside["evidence_details"]["submission_count"] <= 1
+    dispute = assert_whole(merchant, simulator, payment_id)
+    assert dispute.status == ("LOST" if told[2].status_code == 200 else "UNDER_REVIEW")
