@@ -169,7 +169,7 @@ def on_commit(call: Callable[[], None]) -> None:
     if current is not None:
         current.after_commit.append(call)
     else:
-        transaction.on_commit(call, robust=True)
+        _call_after_commit(call)
 
 
 def is_open() -> bool:
@@ -185,7 +185,16 @@ def _send(finished: Unit) -> None:
         if failpoints.armed:
             failpoints.reach("after_commit")
     for call in finished.after_commit:
-        transaction.on_commit(call, robust=True)
+        _call_after_commit(call)
+
+
+def _call_after_commit(call: Callable[[], None]) -> None:
+    """Django logs what fails by its `__qualname__`, which a `partial` has not: so it gets one."""
+
+    def call_after_commit() -> None:
+        call()
+
+    transaction.on_commit(call_after_commit, robust=True)
 
 
 def _execute(statements: Sequence[Part]) -> None:

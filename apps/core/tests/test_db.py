@@ -1,5 +1,7 @@
 """Writes that travel together, on a table of the tests' own."""
 
+from functools import partial
+
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -257,6 +259,15 @@ class TestOnCommit:
         assert stored() == ["a"]
         assert seen == ["the next one"]
         assert "division by zero" in caplog.text
+
+    @pytest.mark.parametrize("opened", [db.unit, transaction.atomic])
+    def test_a_partial_that_fails_neither_undoes_nor_hides_the_commit(self, caplog, opened):
+        with opened():
+            db.write(INSERT, ["a", 1])
+            db.on_commit(partial(divmod, 1, 0))
+
+        assert stored() == ["a"]
+        assert "by zero" in caplog.text
 
 
 class TestTranslation:
