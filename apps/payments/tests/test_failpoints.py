@@ -19,10 +19,10 @@ from django.db import connection, connections
 
 from apps.core import failpoints
 from apps.payments import services
+from apps.payments.tests import news, objections, truth
 from apps.payments.tests import test_crash as charges
 from apps.payments.tests import test_crash_payouts as payouts
-from apps.payments.tests import truth
-from apps.payments.tests.conftest import Merchant, make_merchant
+from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.rows import execute
 from apps.sagas import engine as turns
 from apps.sagas import services as engine
@@ -48,7 +48,7 @@ class Flow:
     check: Callable[[Simulator, str], None]
 
 
-def charge() -> Flow:
+def charge(_simulator: Simulator) -> Flow:
     merchant = make_merchant()
 
     def check(simulator: Simulator, where: str) -> None:
@@ -60,7 +60,7 @@ def charge() -> Flow:
     return Flow(lambda: charges.pay(merchant), check)
 
 
-def capture() -> Flow:
+def capture(_simulator: Simulator) -> Flow:
     merchant = make_merchant()
     before = merchant.payment(truth.public(charges.pay(merchant, manual=True)))
 
@@ -75,7 +75,7 @@ def capture() -> Flow:
     return Flow(lambda: charges.order(services.order_capture, before, amount_minor=6_000), check)
 
 
-def refund() -> Flow:
+def refund(_simulator: Simulator) -> Flow:
     merchant = make_merchant()
     before = merchant.payment(truth.public(charges.pay(merchant)))
 
@@ -100,16 +100,35 @@ def _sending(owner: payouts.Owner) -> Flow:
     return Flow(owner.send, check)
 
 
-def payout() -> Flow:
+def payout(_simulator: Simulator) -> Flow:
     return _sending(payouts.merchants_own())
 
 
-def withdrawal() -> Flow:
+def withdrawal(_simulator: Simulator) -> Flow:
     return _sending(payouts.in_a_wallet())
 
 
-Make = Callable[[], Flow]
-FLOWS = (charge, capture, refund, payout, withdrawal)
+def dispute(simulator: Simulator) -> Flow:
+    merchant = make_merchant()
+    payment_id = truth.public(charges.pay(merchant))
+    reference = objections.open_dispute(simulator, payment_id)
+
+    def hear() -> None:
+        news.tell(simulator, "charge.dispute.created", object_id=reference)
+        finish_runs()
+
+    def check(simulator: Simulator, where: str) -> None:
+        truth.finish_everything()
+        hear()  # whoever got no 200 tells it again
+        found = objections.assert_whole(merchant, simulator, payment_id)
+        assert truth.kinds_of(found.id) == ["dispute.created"], where
+        assert merchant.balance(objections.DISPUTED) == objections.usd("100.00"), where
+
+    return Flow(hear, check)
+
+
+Make = Callable[[Simulator], Flow]
+FLOWS = (charge, capture, refund, payout, withdrawal, dispute)
 # Where a flow is known to pass, so that a failpoint that vanished is missed.
 KNOWN = {
     charge: "charge.CAPTURE.capture.after_send",
@@ -117,12 +136,13 @@ KNOWN = {
     refund: "refund.SEND.refund.before_send",
     payout: "payout.SEND.pay_out.after_send",
     withdrawal: "payout.ARRIVE.after_commit",
+    dispute: "dispute.LOOK.inspect_dispute.after_send",
 }
 
 
-def places_of(make: Make) -> list[str]:
+def places_of(make: Make, simulator: Simulator) -> list[str]:
     """Every place that the flow passes when nothing happens to it, once each."""
-    flow = make()
+    flow = make(simulator)
     with failpoints.planned({}) as passed:
         flow.act()
     return list(dict.fromkeys(passed))
@@ -181,10 +201,10 @@ Harm = Callable[[str, Flow], None]
 @pytest.mark.parametrize("harm", [die_at, fail_at, hang_at])
 class TestAProcessThat:
     def test_is_survived_by_what_it_did(self, harm: Harm, make: Make, simulator: Simulator) -> None:
-        places = places_of(make)
+        places = places_of(make, simulator)
         assert KNOWN[make] in places
         for place in places:
-            flow = make()
+            flow = make(simulator)
             harm(place, flow)
             flow.check(simulator, f"{harm.__name__} {place}")
 
