@@ -57,7 +57,7 @@ def disputed(merchant: Merchant, simulator: Simulator) -> str:
 
 @pytest.mark.parametrize(
     ("decided", "status", "payable"),
-    [("", "DISPUTED", -115), ("lose", "CHARGED_BACK", -115), ("win", "CAPTURED", -15)],
+    [("", "DISPUTED", -115), ("win", "CAPTURED", -15)],
 )
 def test_one_that_is_heard_of_is_booked_once(
     simulator: Simulator, decided: str, status: str, payable: int
@@ -148,8 +148,10 @@ def give_up(merchant: Merchant, dispute: Dispute) -> None:
         )
 
 
-@pytest.mark.parametrize(("order", "status"), [(give_evidence, "UNDER_REVIEW"), (give_up, "LOST")])
-@pytest.mark.parametrize("fault", ["", "reset_after"])
+@pytest.mark.parametrize(
+    ("order", "status", "fault"),
+    [(give_evidence, "UNDER_REVIEW", "reset_after"), (give_up, "LOST", "")],
+)
 def test_an_order_is_carried_out_once(
     simulator: Simulator, order: Callable[[Merchant, Dispute], None], status: str, fault: str
 ) -> None:
