@@ -145,7 +145,7 @@ class Turn:
         return following
 
     def _record(self, observation: Observation, now: datetime) -> bool:
-        """Write down what a call told us; False if there is nothing to do now but come back."""
+        """Write down what a call told us; False: come back, and look again if that was to look."""
         intent = self.intent
         assert intent is not None
         self.saga.journal.observe(intent=intent, observation=observation, now=now)
@@ -271,7 +271,7 @@ class Turn:
         return _Next.PAUSE
 
     def _pause(self, now: datetime, seconds: float) -> _Next:
-        self.run.next_run_at = now + timedelta(seconds=seconds)
+        self.run.waiting_for, self.run.next_run_at = "provider", now + timedelta(seconds=seconds)
         store.save(self.run, now=now, hold_seconds=None)
         return _Next.PAUSE
 

@@ -314,6 +314,19 @@ class TestNotKnowing:
         assert len(simulator.payouts_for(shown["id"])) == 1
         assert truth.violations() == {}
 
+    @pytest.mark.parametrize("kind", ["rate_limit", "reset_before", "unavailable"])
+    def test_news_that_could_not_be_looked_into_is_looked_into_again(self, rich, simulator, kind):
+        public_id = paid_out(rich, 4_000)
+        bank_says(simulator, rich, public_id, "fail")
+        simulator.fault("retrieve_payout", kind)
+        reference = payout(rich, public_id).provider_reference
+
+        news.tell(simulator, "payout.failed", object_id=reference)
+        finish_runs()
+        truth.finish_everything()
+
+        assert payout(rich, public_id).status == "FAILED"
+
     def test_repeat_of_the_key_gets_the_payout_as_it_is(self, rich, simulator):
         simulator.fault("pay_out", "reset_after")
         body = {"currency": "USD", "amount": 1_000}
