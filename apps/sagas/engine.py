@@ -19,7 +19,7 @@ from enum import Enum, auto
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from apps.core import clock, db
 from apps.core.errors import DomainError
@@ -40,7 +40,7 @@ from apps.sagas.definition import (
     find,
 )
 from apps.sagas.models import Run
-from apps.sagas.types import Status
+from apps.sagas.types import OPEN, Status
 
 log = structlog.get_logger(__name__)
 
@@ -360,14 +360,14 @@ class Turn:
         log.exception("saga_turn_failed", run_id=str(self.run.id), step=self.run.current_step)
         connection.close_if_unusable_or_obsolete()
         now, fence = clock.now(), self.run.fence
-        run = self.run = selectors.get(self.run.id)
-        if run.fence == fence:
-            run.attempts += 1
-            run.last_error = f"{type(error).__name__}: {patience.first_line(error)}"
-            run.next_run_at = now + timedelta(seconds=patience.retry_delay(run.attempts))
-            if run.attempts >= patience.RETRY_LIMIT:
-                run.status = Status.NEEDS_ATTENTION
-            with db.unit():
+        with transaction.atomic():  # under lock: our lost commit may be about to stand
+            run = self.run = store.lock(self.run.id)
+            if run.fence == fence and run.status in OPEN:
+                run.attempts += 1
+                run.last_error = f"{type(error).__name__}: {patience.first_line(error)}"
+                run.next_run_at = now + timedelta(seconds=patience.retry_delay(run.attempts))
+                if run.attempts >= patience.RETRY_LIMIT:
+                    run.status = Status.NEEDS_ATTENTION
                 store.save(run, now=now, hold_seconds=None)
         self._read()  # whoever waits for an answer must not see what was never committed
 

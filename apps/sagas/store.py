@@ -100,6 +100,16 @@ def lease(*, run_id: UUID, now: datetime, seconds: float = LEASE_SECONDS) -> Run
     return Run.objects.get(id=run_id) if taken else None
 
 
+def lock(run_id: UUID) -> Run:
+    """The run as it stands, once whoever is about to commit something of it has done so.
+
+    A connection that is lost at COMMIT says nothing of its backend, which may still be at it: what
+    is read without waiting for that is old, and written back it undoes a commit of our own fence.
+    Transaction: the caller's `atomic`; the run stays locked until its commit.
+    """
+    return Run.objects.select_for_update().get(id=run_id)
+
+
 def save(run: Run, *, now: datetime, hold_seconds: float | None) -> None:
     """Write the run's position, guarded by the fence; without `hold_seconds` the lease is let go.
 
