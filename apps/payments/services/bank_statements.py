@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 
 from django.db import connection, transaction
 
@@ -32,7 +33,8 @@ MAX_MINOR = 10**12
 MAX_TEXT = 1_000
 
 _BANK_REFERENCE = re.compile(r"[!-~]{1,100}")
-_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_AMOUNT = re.compile(r"[0-9]{1,15}(?:\.([0-9]{1,4}))?")
 _EARLIEST = date(2000, 1, 1)
 
 _INSERT = """
@@ -99,7 +101,7 @@ def _read(text: str, *, today: date) -> dict[str, tuple[int, BankLine]]:
 
     :raises BadStatement: one of them cannot be read, or two say different things.
     """
-    rows = csv.reader(text.splitlines(), strict=True)
+    rows = csv.reader(StringIO(text, newline=""), strict=True)
     found: dict[str, tuple[int, BankLine]] = {}
     problems: list[tuple[int, str]] = []
     try:
@@ -132,10 +134,7 @@ def _line(row: Sequence[str], today: date) -> BankLine:
     bank_reference, booked_on, amount, currency, remittance = (cell.strip() for cell in row)
     if not _BANK_REFERENCE.fullmatch(bank_reference):
         raise ValueError("bank_reference: 1 to 100 printable characters without spaces")
-    try:
-        day = date.fromisoformat(booked_on)
-    except ValueError:
-        raise ValueError("booked_on: a date as YYYY-MM-DD") from None
+    day = _day(booked_on)
     if not _EARLIEST <= day <= today + timedelta(days=1):
         raise ValueError("booked_on: not a day of the past")
     if len(remittance) > MAX_TEXT:
@@ -148,17 +147,26 @@ def _line(row: Sequence[str], today: date) -> BankLine:
     )
 
 
+def _day(text: str) -> date:
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:  # the day of no month
+        pass
+    raise ValueError("booked_on: a date as YYYY-MM-DD")
+
+
 def _amount(text: str, currency: str) -> Money:
+    """Decimals beyond the currency's are refused, zeros too: some write a thousand as 1.000."""
     if not money.is_currency(currency):
         raise ValueError("currency: no ISO 4217 code of a currency in use")
-    if not _AMOUNT.fullmatch(text):
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
         raise ValueError("amount: what came in, in major units with a point, as 1234.50")
+    if len(found[1] or "") > money.exponent(currency):
+        raise ValueError(f"amount: more decimals than {currency} has")
     amount = Money(Decimal(text), currency)
-    try:
-        minor = money.to_minor(amount)
-    except money.NotWhole:
-        raise ValueError(f"amount: more decimals than {currency} has") from None
-    if not 1 <= minor <= MAX_MINOR:
+    if not 1 <= money.to_minor(amount) <= MAX_MINOR:
         raise ValueError("amount: more than nothing, and at most 10^12 minor units")
     return amount
 

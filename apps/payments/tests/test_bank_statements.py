@@ -34,6 +34,9 @@ class TestABadFile:
             (f"{'b' * 101},{TODAY},1.00,USD,", "bank_reference"),
             ("b2,25.11.2026,1.00,USD,", "booked_on"),
             ("b2,,1.00,USD,", "booked_on"),
+            ("b2,20261130,1.00,USD,", "booked_on"),
+            ("b2,2026-W48-1,1.00,USD,", "booked_on"),
+            ("b2,2026-02-30,1.00,USD,", "booked_on"),
             ("b2,2099-01-01,1.00,USD,", "booked_on"),
             ("b2,1999-12-31,1.00,USD,", "booked_on"),
             *((f"b2,{TODAY},{amount},USD,", "amount") for amount in ("", "x", "0", "0.00")),
@@ -41,6 +44,8 @@ class TestABadFile:
             *((f"b2,{TODAY},{amount},USD,", "amount") for amount in ("NaN", "+1", "١", "1_0")),
             (f"b2,{TODAY},99999999999999,USD,", "amount"),
             (f"b2,{TODAY},1.5,JPY,", "amount"),
+            # Some write a thousand like this.
+            *((f"b2,{TODAY},1.000,{currency},", "decimals") for currency in ("USD", "EUR", "JPY")),
             (f"b2,{TODAY},1.00,XAU,", "currency"),
             (f"b2,{TODAY},1.00,usd,", "currency"),
             (f"b2,{TODAY},1.00,USD,{'x' * 1_001}", "remittance"),
@@ -82,6 +87,24 @@ class TestABadFile:
             read(f"b0,{TODAY},1.00,USD,", GOOD.replace("100.00", "200.00"))
 
         assert BankReceipt.objects.count() == 1
+
+
+class TestAGoodFile:
+    @pytest.mark.parametrize("odd", ["\x85", "\u2028", "\x1c", "\x0b", "\x0c"])
+    def test_has_a_line_where_the_bank_ended_it(self, odd: str) -> None:
+        read(f"b1,{TODAY},1.00,USD,thanks{odd}again", f"b2,{TODAY},1.000,KWD,")
+
+        assert [str(r) for r in BankReceipt.objects.order_by("id")] == [
+            *("b1 $1.00", "b2 KWD\N{NO-BREAK SPACE}1.000"),
+        ]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_ends_its_lines_as_it_likes(self, end: str) -> None:
+        text = end.join([transfers.HEADER, GOOD, f'b2,{TODAY},1.00,USD,"two{end}lines"', ""])
+
+        services.import_statement(text=text, actor="staff:1", now=clock.now())
+
+        assert BankReceipt.objects.count() == 2
 
 
 class TestTheSameFileAgain:
