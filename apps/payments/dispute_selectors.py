@@ -80,17 +80,20 @@ def find_open_case(dispute: Dispute) -> ExcessCase | None:
     ).first()
 
 
-def list_due(*, after: datetime, before: datetime, limit: int) -> list[Dispute]:
-    """Disputes that wait for an answer which is due in this time, the most urgent first."""
+def list_due(*, after: datetime, until: datetime, hours: int, limit: int) -> list[Dispute]:
+    """Disputes that wait for an answer which is due in this time, the most urgent first.
+
+    Not those that were reminded so many hours before it, or fewer.
+    """
     due = Dispute.objects.select_related("payment").filter(
         closed_at=None,
         due_by__gt=after,
-        due_by__lte=before,
+        due_by__lte=until,
         status=DisputeStatus.NEEDS_RESPONSE,
         evidence_ordered_at=None,
         accept_ordered_at=None,
     )
-    return list(due.order_by("due_by")[:limit])
+    return list(due.exclude(reminded_hours__lte=hours).order_by("due_by")[:limit])
 
 
 def list_not_looked_at(*, since: datetime, limit: int) -> list[Dispute]:

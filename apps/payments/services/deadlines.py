@@ -14,10 +14,11 @@ from django.db import IntegrityError
 from apps.core import db
 from apps.core.types import Actor
 from apps.payments import dispute_records, dispute_selectors
+from apps.payments.models import Dispute
 from apps.payments.services import disputes
 
 # Hours before `due_by` at which whoever has not answered is reminded, once each.
-REMINDERS: Final = (72, 24, 3)
+REMINDERS: Final = (3, 24, 72)
 LOOK_EVERY: Final = timedelta(days=1)
 BATCH: Final = 500
 SYSTEM: Actor = "system"
@@ -29,18 +30,22 @@ def remind(*, now: datetime) -> int:
     Of several reminders that are due at once the last alone is given.
     Retries: safe; each is given once. Transaction: one a dispute; none may be open.
     """
-    told = 0
-    longest = now + timedelta(hours=REMINDERS[0])
-    for dispute in dispute_selectors.list_due(after=now, before=longest, limit=BATCH):
-        assert dispute.due_by is not None
-        hours = min(h for h in REMINDERS if dispute.due_by - now <= timedelta(hours=h))
-        if dispute.reminded_hours is not None and dispute.reminded_hours <= hours:
-            continue
-        dispute.reminded_hours = hours
-        with suppress(db.GuardFailed), db.unit():  # whoever changed it leaves it to the next time
-            dispute_records.save_dispute(dispute, event="dispute.due_soon", actor=SYSTEM, now=now)
-            told += 1
+    told, after = 0, now
+    for hours in REMINDERS:
+        until = now + timedelta(hours=hours)
+        due = dispute_selectors.list_due(after=after, until=until, hours=hours, limit=BATCH)
+        told += sum(_reminded(dispute, hours, now) for dispute in due)
+        after = until
     return told
+
+
+def _reminded(dispute: Dispute, hours: int, now: datetime) -> bool:
+    dispute.reminded_hours = hours
+    with suppress(db.GuardFailed):  # whoever changed it leaves it to the next time
+        with db.unit():
+            dispute_records.save_dispute(dispute, event="dispute.due_soon", actor=SYSTEM, now=now)
+        return True
+    return False
 
 
 def look_again(*, now: datetime) -> int:

@@ -49,6 +49,20 @@ class TestAReminder:
             deadlines.remind(now=dispute.due_by - timedelta(hours=2))
         assert reminders(dispute) == 1
 
+    def test_is_given_of_each_however_many_there_are(
+        self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deadlines, "BATCH", 1)
+        for amount in (10_000, 5_000, 7_000):
+            open_dispute(simulator, merchant.captured(amount))
+        hear(simulator)
+        last = max(dispute.due_by for dispute in Dispute.objects.all() if dispute.due_by)
+
+        for _ in range(4):
+            deadlines.remind(now=last - timedelta(hours=71))
+
+        assert [reminders(dispute) for dispute in Dispute.objects.all()] == [1, 1, 1]
+
     @pytest.mark.parametrize("order", ["answer", "accept", "lose"])
     def test_is_not_given_of_what_is_answered_or_over(
         self, merchant: Merchant, simulator: Simulator, order: str
