@@ -63,7 +63,7 @@ INVARIANTS = (
     Invariant(
         name="disputes: a dispute is over or set aside",
         sql="SELECT id, status FROM payments_dispute WHERE amount_open <> CASE "
-        "WHEN stage = 'chargeback' AND status IN ('NEEDS_RESPONSE', 'UNDER_REVIEW') "
+        "WHEN stage <> 'inquiry' AND status IN ('NEEDS_RESPONSE', 'UNDER_REVIEW') "
         "THEN amount ELSE 0 END OR (status IN ('WON', 'PART_LOST', 'LOST')) "
         "<> (closed_at IS NOT NULL) OR (amount_lost > 0) <> (status IN ('PART_LOST', 'LOST'))",
         says="what is open is set aside in full, and what is over no more",

@@ -87,7 +87,7 @@ def require_answerable(*, provider: str) -> None:
 class DisputeStage(StrEnum):
     INQUIRY = "inquiry"  # a question; no money has moved
     CHARGEBACK = "chargeback"
-    RETURN = "return"  # a bank took a debit back: its first word is its last
+    RETURN = "return"  # a bank took a debit back: no provider says so, the payment does
 
 
 class DisputeStatus(StrEnum):

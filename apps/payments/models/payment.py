@@ -329,6 +329,11 @@ class Payment(Remembering):
         """What of the card's part neither refunds nor disputes have taken back."""
         return max(self.card_captured - self.card_refund_reserved - self.disputed_part, ZERO)
 
+    @property
+    def disputable(self) -> Decimal:
+        """What a dispute finds: it is about the card's part, and of the budget."""
+        return min(self.refundable, self.card_refundable)
+
     @_moves("validate")
     def mark_validated(self) -> None: ...
 

@@ -106,7 +106,8 @@ def _describe(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
     amount = from_minor(told.amount_minor, dispute.currency).amount
     dispute.amount = max(amount, lost)
     dispute.status = _status(told, dispute.amount, lost)
-    dispute.stage, dispute.reason = told.stage, told.reason
+    dispute.stage = DisputeStage.RETURN if dispute.payment.is_by_debit else told.stage
+    dispute.reason = told.reason
     dispute.provider_reason = told.provider_reason[:100]
     dispute.network_reason_code = told.network_reason_code[:20]
     due_by = datetime.fromisoformat(told.due_by) if told.due_by else None
@@ -195,7 +196,7 @@ def _move(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
 def _take(dispute: Dispute, move: DisputeMove, more: Decimal) -> None:
     """From the budget first, what exceeds it from us; of a top-up what the wallet still has."""
     payment = dispute.payment
-    move.budget_part = min(more, payment.refundable)
+    move.budget_part = min(more, payment.disputable)
     move.excess = more - move.budget_part
     if not move.budget_part:
         return

@@ -12,7 +12,15 @@ from apps.core.money import Money
 from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.killing import Axe, at_every_moment, survive
-from apps.payments.tests.objections import CLEARING, DISPUTED, PAYABLE, assert_whole
+from apps.payments.tests.objections import (
+    CLEARING,
+    DISPUTED,
+    EXCESS,
+    PAYABLE,
+    assert_whole,
+    hear,
+    open_dispute,
+)
 from apps.payments.tests.test_crash import ended, pay
 from apps.sagas import services as engine
 from apps.sagas.models import Run
@@ -139,6 +147,26 @@ class TestADebit:
         assert merchant.balance(DISPUTED) == Money("0.00", "USD")
         truth.book_statement()
         truth.assert_nothing_is_left_over()
+
+    def test_that_comes_back_after_it_was_paid_out_and_refunded_is_carried_by_us(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = debited(merchant)
+        simulator.settle()
+        look()
+        truth.settle(simulator)
+        merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 3_000})
+        finish_runs()
+        assert merchant.payment(payment_id).status == "SETTLED"
+        open_dispute(simulator, payment_id)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id)
+        assert (dispute.stage, dispute.status) == ("return", "LOST")
+        assert (dispute.budget_part, dispute.excess) == (70, 30)
+        assert merchant.payment(payment_id).status == "CHARGED_BACK"
+        assert merchant.balance(EXCESS) == Money("30.00", "USD")
 
     def test_is_refunded_like_any_other(self, merchant: Merchant, simulator: Simulator) -> None:
         payment_id = debited(merchant)

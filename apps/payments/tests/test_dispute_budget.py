@@ -59,6 +59,30 @@ class TestTheBudget:
         fee_returned = usd("0.90")  # of the 30.00 that were refunded
         assert merchant.balance(PAYABLE) == usd("-105.00") + fee_returned
 
+    def test_of_a_split_tender_is_the_cards_part_alone(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        purse = purses.wallet(merchant, 6_000)
+        payment_id = merchant.pay(10_000, wallet=purse, wallet_amount=6_000).json()["id"]
+        finish_runs()
+        refund = f"/v1/payments/{payment_id}/refund"
+        assert merchant.post(refund, {"amount": 3_000}).status_code == 201
+        reference = open_dispute(simulator, payment_id)
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id, alone=False)
+        assert (dispute.amount, dispute.budget_part, dispute.excess) == (40, 10, 30)
+        assert merchant.balance(EXCESS) == usd("30.00"), "the card has had its money back before"
+        simulator.decide(reference, "lose")
+        hear(simulator)
+        left = merchant.post(refund, {"amount": 6_001}).json()
+        assert left["error"]["remaining"] == 6_000, "the wallet gets all that it has paid"
+        assert merchant.post(refund).status_code == 201
+        finish_runs()
+        assert purses.inside(merchant, purse) == (6_000, 0)
+        assert_whole(merchant, simulator, payment_id, alone=False)
+
     def test_is_closed_to_refunds_while_a_dispute_is_open(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:

@@ -158,24 +158,22 @@ def _body(dispute_id: str, now: int, charge: Json, reason: str, amount: int) -> 
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _details(charge, reason),
         "reason": reason,
         "status": "needs_response",
+        **_details(charge, reason),
     }
 
 
 def _details(charge: Json, reason: str) -> Json:
-    kind = charge["payment_method_details"]["type"]
-    if kind != "card":
-        return {"type": kind}
-    return {
-        "card": {
-            "brand": charge["payment_method_details"]["card"]["brand"],
-            "case_type": "chargeback",
-            "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
-        },
-        "type": "card",
+    """Of cards alone: a dispute of a bank account does not say that it is one."""
+    if charge["payment_method_details"]["type"] != "card":
+        return {}
+    card = {
+        "brand": charge["payment_method_details"]["card"]["brand"],
+        "case_type": "chargeback",
+        "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
     }
+    return {"payment_method_details": {"card": card, "type": "card"}}
 
 
 def retrieve(world: World, call: Call) -> Json:

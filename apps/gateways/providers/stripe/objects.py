@@ -166,8 +166,6 @@ def dispute(found: Mapping[str, Any]) -> ProviderDispute:
     """A Dispute. What of a won one comes back its own balance transactions say, once they are."""
     currency, amount = found["currency"].upper(), found["amount"]
     stage, status = _DISPUTE_STATUS[found["status"]]
-    if _is_debit(found):
-        stage = DisputeStage.RETURN
     card = _expanded(_expanded(found.get("payment_method_details")).get("card"))
     answer = _expanded(found.get("evidence_details"))
     lost = amount if status is DisputeStatus.LOST else 0
@@ -248,7 +246,7 @@ def _moment(timestamp: Any) -> str:
 
 
 def _is_debit(found: Mapping[str, Any]) -> bool:
-    """Whether a charge, or a dispute, is of a bank account."""
+    """Whether a charge is of a bank account."""
     return _expanded(found.get("payment_method_details")).get("type") in _DEBITS
 
 
