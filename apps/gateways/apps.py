@@ -13,8 +13,10 @@ class GatewaysConfig(AppConfig):
         from apps.gateways import providers
         from apps.gateways.providers.instant import Instant
         from apps.gateways.providers.paypal import PayPal
+        from apps.gateways.providers.paypal import answers as paypal_answers
         from apps.gateways.providers.paypal import units as paypal_units
         from apps.gateways.providers.stripe import Stripe, units
+        from apps.gateways.types import AnswerRules
 
         providers.register(
             "stripe",
@@ -26,7 +28,7 @@ class GatewaysConfig(AppConfig):
                 webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
             ),
             amounts=units.RULES,
-            answers_disputes=True,
+            answers=AnswerRules(),
         )
         if settings.PAYPAL_CLIENT_ID:
             providers.register(
@@ -39,9 +41,10 @@ class GatewaysConfig(AppConfig):
                     webhook_id=settings.PAYPAL_WEBHOOK_ID,
                 ),
                 amounts=paypal_units.RULES,
+                answers=paypal_answers.RULES,
             )
         if settings.PAYSYS_MODE == "test":
-            providers.register("instant", Instant, answers_disputes=True)
+            providers.register("instant", Instant, answers=AnswerRules())
         register(check_live_settings)
 
 

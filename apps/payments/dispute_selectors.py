@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 
 from apps.core import ids
 from apps.core.errors import NotFound
-from apps.payments.models import Dispute, DisputeLine, ExcessCase, Payment
-from apps.payments.types import DisputeStatus
+from apps.payments.models import Dispute, DisputeLine, ExcessCase, Payment, Refund
+from apps.payments.types import DisputeStatus, RefundStatus
 from apps.sagas import selectors as sagas
 
 if TYPE_CHECKING:
@@ -78,6 +78,17 @@ def find_open_case(dispute: Dispute) -> ExcessCase | None:
     return ExcessCase.objects.filter(
         book_id=dispute.book_id, dispute_id=dispute.id, closed_at=None
     ).first()
+
+
+def list_refund_references(dispute: Dispute) -> list[str]:
+    """The provider's names of what its payer was given back of the payment, oldest first."""
+    refunds = Refund.objects.filter(
+        book_id=dispute.book_id,
+        payment_id=dispute.payment_id,
+        status=RefundStatus.SUCCEEDED,
+    )
+    names = refunds.exclude(provider_reference="").order_by("id")
+    return list(names.values_list("provider_reference", flat=True))
 
 
 def list_due(*, after: datetime, until: datetime, hours: int, limit: int) -> list[Dispute]:

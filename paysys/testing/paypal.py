@@ -56,11 +56,27 @@ class PayPalSimulator:
     def fail_refund(self, refund_id: str) -> None:
         self._ask("POST", f"refunds/{refund_id}?result=fail")
 
-    def dispute(self, capture_id: str, *, stage: str = "CHARGEBACK") -> dict[str, Any]:
-        return self._json("POST", f"disputes/{capture_id}?stage={stage}")
+    def dispute(
+        self, capture_id: str, *, stage: str = "CHARGEBACK", reason: str = "UNAUTHORISED"
+    ) -> dict[str, Any]:
+        return self._json("POST", f"disputes/{capture_id}?stage={stage}&reason={reason}")
 
-    def resolve(self, dispute_id: str, *, won: bool) -> dict[str, Any]:
-        return self._json("POST", f"resolve/{dispute_id}?outcome={'won' if won else 'lost'}")
+    def resolve(self, dispute_id: str, *, won: bool, refunded: str = "") -> dict[str, Any]:
+        """`refunded`, in major units: the part of a lost one that goes to the payer."""
+        part = f"&refunded={refunded}" if refunded else ""
+        return self._json("POST", f"resolve/{dispute_id}?outcome={'won' if won else 'lost'}{part}")
+
+    def cancel_dispute(self, dispute_id: str) -> dict[str, Any]:
+        """The payer takes it back."""
+        return self._json("POST", f"resolve/{dispute_id}?outcome=canceled")
+
+    def escalate(self, dispute_id: str) -> dict[str, Any]:
+        """A question becomes a claim."""
+        return self._json("POST", f"resolve/{dispute_id}?outcome=escalated")
+
+    def find_dispute(self, dispute_id: str) -> dict[str, Any]:
+        """As PayPal shows it, with `submissions`, and the name, size and hash of `files`."""
+        return self._json("GET", f"disputes/{dispute_id}")
 
     def pay_out(self) -> list[dict[str, Any]]:
         """A withdrawal per currency, of everything."""

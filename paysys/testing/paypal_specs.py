@@ -15,6 +15,20 @@ import jsonschema
 
 Json = dict[str, Any]
 _COMBINED = ("allOf", "oneOf", "anyOf")
+# The fields of the JSON beside files, by the schemas of PayPal's that describe each.
+_INPUT: Json = {
+    "type": "object",
+    "properties": {
+        "evidences": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 100,
+            "items": {"$ref": "#/components/schemas/evidence"},
+        },
+        "note": {"type": "string", "minLength": 1, "maxLength": 2000},
+        "accept_claim_type": {"$ref": "#/components/schemas/accept_claim_type"},
+    },
+}
 # Part of every request, and described once for all of PayPal's interfaces.
 _OF_ALL = {"authorization", "content-type", "accept", "user-agent", "accept-encoding"}
 
@@ -86,8 +100,25 @@ class Specs:
     def _wrong_body(self, document: Json, described: Json | None, body: Any) -> list[str]:
         if described is None:
             return [] if body in (None, {}) else ["a body where there is none"]
-        content = self._resolved(document, described)["content"]["application/json"]
-        return self._wrong(document, content["schema"], body)
+        content = self._resolved(document, described)["content"]
+        if "multipart/form-data" in content and "application/json" not in content:
+            return list(self._wrong_parts(document, content["multipart/form-data"]["schema"], body))
+        return self._wrong(document, content["application/json"]["schema"], body)
+
+    def _wrong_parts(self, document: Json, schema: Json, parts: Any) -> Iterator[str]:
+        """Files by the names that are described; beside them the JSON that PayPal's prose wants in
+        a part `input`, which is described where its answers show what was sent."""
+        if not isinstance(parts, list):
+            yield "not in parts"
+            return
+        for name, filename, content in parts:
+            if filename:
+                if name not in schema["properties"]:
+                    yield f"unknown file {name}"
+            elif name == "input":
+                yield from self._wrong(document, _INPUT, json.loads(content))
+            else:
+                yield f"unknown part {name}"
 
     def _wrong(self, document: Json, schema: Json, value: Any) -> list[str]:
         whole = {**schema, "components": document["components"]}

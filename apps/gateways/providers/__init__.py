@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from apps.gateways.providers.base import Provider
-from apps.gateways.types import AmountRules, set_amount_rules, set_answerable
+from apps.gateways.types import AmountRules, AnswerRules, set_amount_rules, set_answer_rules
 
 _builders: dict[str, Callable[[], Provider]] = {}
 _built: dict[str, Provider] = {}
@@ -28,15 +28,15 @@ def register(
     build: Callable[[], Provider],
     *,
     amounts: AmountRules | None = None,
-    answers_disputes: bool = False,
+    answers: AnswerRules | None = None,
 ) -> None:
     """Make a provider known; what was built before under the name is forgotten.
 
     `amounts` is its table of what it can express and takes, for whoever may not see a provider, and
-    `answers_disputes` whether it takes our answers to disputes.
+    `answers` what it takes of our answers to disputes, if it takes any.
     """
-    if answers_disputes:
-        set_answerable(name)
+    if answers is not None:
+        set_answer_rules(name, answers)
     if amounts is not None:
         set_amount_rules(name, amounts)
     with _lock:

@@ -46,10 +46,15 @@ class FacesDisputes:
     def look_up_about_dispute(self, request: AboutDispute) -> ProviderDispute | None:
         """None: the evidence has not arrived, or the dispute is not given up."""
         found = self.find_dispute(request.provider_reference)
-        match request:
-            case InspectDisputeRequest():
-                return found
-            case SubmitEvidenceRequest():
-                return found if found.has_evidence or found.status.is_over else None
-            case AcceptDisputeRequest():
-                return found if found.status.is_over else None
+        return found if is_said(request, found) else None
+
+
+def is_said(request: AboutDispute, found: ProviderDispute) -> bool:
+    """Whether a dispute shows that this was done, or that nothing can be done any more."""
+    match request:
+        case InspectDisputeRequest():
+            return True
+        case SubmitEvidenceRequest():
+            return found.has_evidence or found.status.is_over
+        case AcceptDisputeRequest():
+            return found.status.is_over

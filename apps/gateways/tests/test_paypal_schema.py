@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from typing import Any
 
 import pytest
 from django.conf import settings
 
+from apps.gateways import services
 from apps.gateways.providers.paypal import WALLET
 from apps.gateways.tests.desk import refunded
+from apps.gateways.tests.dispute_contract import asked, told
 from apps.gateways.tests.test_paypal import AtPayPal
-from apps.gateways.types import Operation, StrongAuthentication
+from apps.gateways.types import (
+    EVIDENCE,
+    AcceptDisputeRequest,
+    Operation,
+    StrongAuthentication,
+    SubmitEvidenceRequest,
+)
 from paysys.testing.paypal_specs import Specs
 
+DISPUTES = "/v1/customer/disputes"
 FOLDER = settings.BASE_DIR.parent / "shared" / "data" / "specs" / "paypal"
 
 
@@ -37,7 +47,7 @@ class TestRequests(AtPayPal):
         def note(method: str, url: str, **facts: Any) -> Any:
             if "oauth2" not in url:
                 body = facts["body"]
-                told = None if body is None else json.loads(body)
+                told = None if body is None else _read(body, facts["headers"]["Content-Type"])
                 path = url.removeprefix(side.paypal.url)
                 requests.append((method, path, facts["headers"], told))
             return exchange(method, url, **facts)
@@ -56,8 +66,7 @@ class TestRequests(AtPayPal):
         desk.send(replace(known, sca=StrongAuthentication.REQUIRED))
         desk.send(replace(desk.create_request(), statement_suffix="COPPER KETTLE"))
         self._ask_for_statements(desk, side)
-        captured = side.paypal.order(reference)["captures"][0]["id"]
-        side.provider.find_dispute(side.paypal.dispute(captured)["dispute_id"])
+        self._answer_disputes(desk, side, refund.provider_reference)
         signed = side.paypal.deliver(side.paypal.events()[0])
         side.provider.parse_event(signed.body, signed.headers, now=datetime.now(UTC))
 
@@ -70,7 +79,7 @@ class TestRequests(AtPayPal):
         assert refunded(refund).amount_minor == 1_000
         assert {path.split("?")[0].rpartition("/")[2] for _, path, _, _ in sent} >= {
             "orders", "authorize", "confirm-payment-source", "capture", "void", "refund",
-            "transactions", "verify-webhook-signature",
+            "transactions", "verify-webhook-signature", "provide-evidence", "accept-claim",
         }  # fmt: skip
 
     def test_what_it_does_not_allow_would_be_seen(self, specs):
@@ -84,8 +93,26 @@ class TestRequests(AtPayPal):
         told = " ".join(wrong)
         for part in ("intent", "1,00", "unknown field custom", "unknown header X", "too long"):
             assert part in told
+        parts = [
+            *(("files", "a.pdf", b""), ("note", "", b"")),
+            ("input", "", b'{"evidences": [{}], "x": 1}'),
+        ]
+        told = specs.wrong_with_request("POST", f"{DISPUTES}/1/provide-evidence", {}, parts)
+        assert told == ["unknown file files", "unknown part note", "$: unknown field x"]
         with pytest.raises(LookupError):
             specs.wrong_with_request("POST", "/v2/checkout/order", {}, {})
+
+    def _answer_disputes(self, desk, side, refund: str) -> None:
+        """One that is answered with all that can be said, and one that is given up."""
+        for kind, facts in (
+            (SubmitEvidenceRequest, {"refund_references": [refund]}),
+            (AcceptDisputeRequest, {}),
+        ):
+            [capture] = side.paypal.order(desk.captured())["captures"]
+            opened = side.paypal.dispute(capture["id"])["dispute_id"]
+            texts = {name: "text " * (length // 6) for name, length in EVIDENCE.items()}
+            intent = asked(desk, kind, opened, **facts)
+            told(services.send(intent, evidence=texts))
 
     def _approve_one(self, desk, side) -> None:
         approved = desk.created(token=WALLET)
@@ -100,3 +127,19 @@ class TestRequests(AtPayPal):
         since = datetime.now(UTC) - timedelta(days=40)
         assert list(side.provider.statement_lines(since=since))
         assert list(side.provider.statement_lines(payout=payout))
+
+
+def _read(body: bytes, content_type: str) -> Any:
+    """JSON, or the parts of a multipart body: name, file name, content."""
+    if content_type == "application/json":
+        return json.loads(body)
+    whole = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    parts: Any = whole.get_payload()
+    return [
+        (
+            part.get_param("name", header="content-disposition"),
+            part.get_filename(),
+            part.get_payload(decode=True),
+        )
+        for part in parts
+    ]

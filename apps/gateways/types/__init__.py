@@ -26,6 +26,7 @@ from apps.gateways.types.declines import DECLINES, Action, Decline, decline
 from apps.gateways.types.disputes import (
     EVIDENCE,
     AcceptDisputeRequest,
+    AnswerRules,
     DisputeNotAnswerable,
     DisputeReason,
     DisputeStage,
@@ -34,7 +35,7 @@ from apps.gateways.types.disputes import (
     ProviderDispute,
     SubmitEvidenceRequest,
     require_answerable,
-    set_answerable,
+    set_answer_rules,
 )
 from apps.gateways.types.endings import NEVER_SENT, Declined, OutcomeUnknown
 from apps.gateways.types.health import Circuit, CircuitState, Tally
@@ -82,6 +83,7 @@ __all__ = [
     "AmountNotExpressible",
     "AmountRules",
     "Answer",
+    "AnswerRules",
     "BadEvent",
     "BadSignature",
     "CannotVerify",
@@ -139,7 +141,7 @@ __all__ = [
     "require_expressible",
     "require_payable",
     "set_amount_rules",
-    "set_answerable",
+    "set_answer_rules",
     "thaw",
 ]
 

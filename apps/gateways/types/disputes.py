@@ -24,11 +24,13 @@ class SubmitEvidenceRequest(BaseRequest):
     """Answer a dispute, once: texts by the names of `types.EVIDENCE`.
 
     They may be about people, so a frozen request has none: whoever sends it brings them along.
+    `refund_references` are the provider's names of what was given back, for one that asks.
     """
 
     operation: ClassVar[Operation] = Operation.SUBMIT_EVIDENCE
 
     provider_reference: str
+    refund_references: list[str] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,24 +66,39 @@ EVIDENCE: dict[str, int] = {
 
 
 class DisputeNotAnswerable(Unprocessable):
-    """Its provider takes no answers from us: whoever answers does so in the provider's console."""
+    """Its provider takes no such answer from us: whoever answers does so in its console."""
 
     code = "not_supported_by_method"
-    says = "Disputes of this provider are answered in its own console."
+    says = "Such a dispute is answered in the console of its provider."
 
 
-_answerable: set[str] = set()
+@dataclass(frozen=True, kw_only=True)
+class AnswerRules:
+    """What a provider takes of our answers to disputes.
+
+    `inquiries`: to a mere question as well.
+    """
+
+    inquiries: bool = True
 
 
-def set_answerable(provider: str) -> None:
+_rules: dict[str, AnswerRules] = {}
+
+
+def set_answer_rules(provider: str, rules: AnswerRules) -> None:
     """Note that a provider takes answers to its disputes from us, and being given them up."""
-    _answerable.add(provider)
+    _rules[provider] = rules
 
 
-def require_answerable(*, provider: str) -> None:
-    """:raises DisputeNotAnswerable: the provider takes no answers from us."""
-    if provider not in _answerable:
+def require_answerable(*, provider: str, is_inquiry: bool) -> AnswerRules:
+    """What the provider of such a dispute takes.
+
+    :raises DisputeNotAnswerable: it takes no answer to it from us.
+    """
+    rules = _rules.get(provider)
+    if rules is None or (is_inquiry and not rules.inquiries):
         raise DisputeNotAnswerable
+    return rules
 
 
 class DisputeStage(StrEnum):

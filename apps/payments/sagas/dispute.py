@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from apps.core.types import Actor
 from apps.gateways import services as gateways
@@ -65,19 +66,19 @@ def look(context: Context) -> Decision:
 
 def _ordered(dispute: Dispute) -> AcceptDisputeRequest | SubmitEvidenceRequest | None:
     """What the merchant wants said to the provider, and has not been said."""
-    kind: type[AcceptDisputeRequest | SubmitEvidenceRequest]
     if not dispute.is_open:
         return None
+    facts: dict[str, Any] = {
+        "provider": dispute.provider,
+        "payment_id": dispute.payment_id,
+        "provider_reference": dispute.provider_reference,
+    }
     if dispute.accept_ordered_at is not None:
-        kind = AcceptDisputeRequest
-    elif dispute.evidence_ordered_at is not None and dispute.evidence_sent_at is None:
-        kind = SubmitEvidenceRequest
-    else:
+        return AcceptDisputeRequest(**facts)
+    if dispute.evidence_ordered_at is None or dispute.evidence_sent_at is not None:
         return None
-    return kind(
-        provider=dispute.provider,
-        payment_id=dispute.payment_id,
-        provider_reference=dispute.provider_reference,
+    return SubmitEvidenceRequest(
+        **facts, refund_references=dispute_selectors.list_refund_references(dispute)
     )
 
 

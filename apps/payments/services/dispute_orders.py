@@ -115,7 +115,7 @@ def _lock_open(book_id: UUID, dispute_id: UUID) -> Dispute:
     """Locked before its run is looked for: a run that ends guards that the dispute is as read."""
     dispute_selectors.get(book_id, dispute_id)
     dispute = dispute_selectors.lock(book_id, dispute_id)
-    require_answerable(provider=dispute.provider)
+    require_answerable(provider=dispute.provider, is_inquiry=dispute.is_inquiry)
     if not dispute.is_open or dispute.accept_ordered_at is not None:
         raise DisputeClosed(status=str(dispute.status))
     return dispute

@@ -153,7 +153,7 @@ class TestAPaymentAtPayPal:
 
 
 class TestADisputeAtPayPal:
-    """Its lines name the capture alone, and it is answered in PayPal's own console."""
+    """Its lines name the capture alone, and what is said to it is said once without a key."""
 
     def disputed(
         self, merchant: Merchant, paypal: PayPalSimulator, source: str
@@ -203,17 +203,102 @@ class TestADisputeAtPayPal:
             assert merchant.balance(code) == usd("0.00"), code
         truth.assert_nothing_is_left_over()
 
-    @pytest.mark.parametrize("order", ["evidence", "accept"])
-    def test_takes_no_answer_from_here(
-        self, merchant: Merchant, paypal: PayPalSimulator, source: str, order: str
-    ) -> None:
-        self.disputed(merchant, paypal, source)
-        self.hear(paypal)
+    def say(self, merchant: Merchant, order: str, **body: Any) -> Any:
         [shown] = merchant.get("/v1/disputes").json()["data"]
+        return merchant.post(f"/v1/disputes/{shown['id']}/{order}", body)
+
+    @pytest.mark.parametrize("fault", ["", "reset_after", "timeout_after", "error_before"])
+    def test_is_answered_once_whatever_becomes_of_the_answer(
+        self,
+        merchant: Merchant,
+        simulator: Simulator,
+        paypal: PayPalSimulator,
+        source: str,
+        fault: str,
+    ) -> None:
+        payment_id, dispute = self.disputed(merchant, paypal, source)
+        self.hear(paypal)
+        if fault:
+            simulator.fault("paypal_provide_evidence", fault)
+        texts = {"shipping_tracking_number": "1Z9", "shipping_carrier": "UPS"}
+
+        assert self.say(merchant, "evidence", texts=texts, submit=True).status_code == 200
+        finish_runs()
+        truth.finish_everything()
+
+        outside = paypal.find_dispute(dispute["dispute_id"])
+        assert outside["submissions"] == 1
+        told = {each["evidence_type"]: each for each in outside["evidences"]}
+        assert told["PROOF_OF_FULFILLMENT"]["evidence_info"]["tracking_info"] == [
+            {"carrier_name": "UPS", "tracking_number": "1Z9"}
+        ]
+        assert "100.00 captured" in told["OTHER"]["notes"], "what we know ourselves"
+        [shown] = merchant.get("/v1/disputes").json()["data"]
+        assert (shown["status"], bool(shown["evidence_received_at"])) == ("UNDER_REVIEW", True)
+        assert merchant.payment(payment_id).status == "DISPUTED"
+        truth.assert_nothing_is_left_over()
+
+    def test_names_what_was_given_back_before(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> None:
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        approve(merchant, paypal, payment_id)
+        merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 4_000})
+        finish_runs()
+        order = order_of(paypal)
+        dispute = paypal.dispute(order["captures"][0]["id"])["dispute_id"]
+        self.hear(paypal)
+
+        self.say(merchant, "evidence", submit=True)
+        finish_runs()
+
+        told = {e["evidence_type"]: e for e in paypal.find_dispute(dispute)["evidences"]}
+        refunds = [refund["id"] for refund in order["refunds"]]
+        assert told["PROOF_OF_REFUND"]["evidence_info"]["refund_ids"] == refunds
+
+    @pytest.mark.parametrize("fault", ["", "reset_after", "error_before"])
+    def test_is_given_up_once(
+        self,
+        merchant: Merchant,
+        simulator: Simulator,
+        paypal: PayPalSimulator,
+        source: str,
+        fault: str,
+    ) -> None:
+        payment_id, dispute = self.disputed(merchant, paypal, source)
+        self.hear(paypal)
+        if fault:
+            simulator.fault("paypal_accept_claim", fault)
+
+        assert self.say(merchant, "accept").status_code == 200
+        finish_runs()
+        truth.finish_everything()
+        self.hear(paypal)
+        self.settle(simulator, paypal)
+
+        [shown] = merchant.get("/v1/disputes").json()["data"]
+        assert (shown["status"], bool(shown["accepted_at"])) == ("LOST", True)
+        assert merchant.payment(payment_id).status == "CHARGED_BACK"
+        assert len(paypal.find_dispute(dispute["dispute_id"])["adjudications"]) == 1
+        assert merchant.balance("provider:paypal:disputed") == usd("0.00")
+        truth.assert_nothing_is_left_over()
+
+    @pytest.mark.parametrize(
+        ("order", "code"),
+        [("evidence", "not_supported_by_method"), ("accept", "not_supported_by_method")],
+    )
+    def test_that_only_asks_is_answered_in_paypals_own_console(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str, order: str, code: str
+    ) -> None:
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        approve(merchant, paypal, payment_id)
+        paypal.dispute(order_of(paypal)["captures"][0]["id"], stage="INQUIRY")
+        self.hear(paypal)
         body = {"submit": True} if order == "evidence" else {}
 
-        answer = merchant.post(f"/v1/disputes/{shown['id']}/{order}", body)
+        answer = self.say(merchant, order, **body)
 
         assert answer.status_code == 422, answer.content
-        assert answer.json()["error"]["code"] == "not_supported_by_method"
+        assert answer.json()["error"]["code"] == code
+        assert merchant.payment(payment_id).status == "CAPTURED"
         truth.assert_nothing_is_left_over()

@@ -21,7 +21,7 @@ Answer = Callable[[Call], Reply]
 
 _LINE_LIMIT = 16_384
 _HEADER_LIMIT = 100
-_BODY_LIMIT = 1_000_000
+_BODY_LIMIT = 16_000_000  # files for disputes
 _IDLE_SECONDS = 120.0
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 

@@ -65,6 +65,7 @@ class Call:
     op: str = ""
     object_id: str = ""
     params: Json = field(default_factory=dict)
+    files: list[Json] = field(default_factory=list)  # what is kept of each: name, size, hash
 
     @property
     def idempotency_key(self) -> str | None:

@@ -8,6 +8,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 USD = {"currency_code": "USD", "value": "10.00"}
+DOCUMENT = ("evidence-file", "proof.pdf", "application/pdf", b"%PDF-1.4 proof")
+EVIDENCE = {
+    "evidences": [
+        {"evidence_type": "OTHER", "notes": "It came.", "documents": [{"name": "proof.pdf"}]}
+    ]
+}
 CLIENT = ("simulator_client", "simulator_secret")
 
 
@@ -60,7 +66,8 @@ class Shop:
             headers["PayPal_Request_Id"] = key
         if method == "POST":
             headers.setdefault("Content_Type", "application/json")
-            body = json.dumps({} if body is None else body) if not isinstance(body, str) else body
+            if not isinstance(body, str | bytes):
+                body = json.dumps({} if body is None else body)
         return self.send(method, path, body, **headers)
 
     # --- what a shop does
@@ -90,6 +97,21 @@ class Shop:
     def refund(self, capture, amount=None, **more):
         told = {"amount": amount} if amount else {}
         return self.ask("POST", f"/v2/payments/captures/{capture}/refund", told, **more)
+
+    def say(self, dispute, action, told, *documents):
+        """Something about a dispute, with files: (part, name, type, content) each."""
+        parts = [("input", None, "application/json", json.dumps(told).encode()), *documents]
+        line, body = b"--the line", b""
+        for name, filename, kind, content in parts:
+            shown = f'name="{name}"' + (f'; filename="{filename}"' if filename else "")
+            head = f"Content-Disposition: form-data; {shown}\r\nContent-Type: {kind}\r\n\r\n"
+            body += line + b"\r\n" + head.encode() + content + b"\r\n"
+        return self.ask(
+            "POST",
+            f"/v1/customer/disputes/{dispute}/{action}",
+            body + line + b"--\r\n",
+            Content_Type="multipart/form-data; boundary=the line",
+        )
 
     def order(self, order):
         return self.ask("GET", f"/v2/checkout/orders/{order}").json

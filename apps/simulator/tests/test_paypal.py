@@ -1,10 +1,11 @@
 """The PayPal personality: tokens, keys, states, and what it refuses."""
 
+import hashlib
 import threading
 
 import pytest
 
-from .paypal_shop import USD, Shop
+from .paypal_shop import DOCUMENT, EVIDENCE, USD, Shop
 
 HOUR, DAY = 3_600, 86_400
 
@@ -265,6 +266,67 @@ class TestDisputes:
 
         assert told["dispute_outcome"]["outcome_code"] == f"RESOLVED_{code}_FAVOUR"
         assert simulator.paypal.events("CUSTOMER.DISPUTE.RESOLVED")
+
+
+class TestWhatIsSaidToADispute:
+    @pytest.fixture
+    def dispute(self, shop, simulator):
+        return simulator.paypal.dispute(shop.captured()[1])["dispute_id"]
+
+    def offered(self, shop, dispute):
+        links = shop.ask("GET", f"/v1/customer/disputes/{dispute}").json["links"]
+        return [link["href"].rpartition("/")[2] for link in links[1:]]
+
+    def test_is_kept_with_the_hash_of_its_files_and_once(self, shop, simulator, dispute):
+        assert self.offered(shop, dispute) == ["provide-evidence", "accept-claim"]
+        first = shop.say(dispute, "provide-evidence", EVIDENCE, DOCUMENT)
+        second = shop.say(dispute, "provide-evidence", EVIDENCE, DOCUMENT)
+
+        assert first.status == 200
+        assert (second.status, second.issue) == (422, "DISPUTE_ACTION_NOT_ALLOWED")
+        found = simulator.paypal.find_dispute(dispute)
+        assert (found["status"], found["submissions"]) == ("UNDER_REVIEW", 1)
+        assert found["evidences"][0]["source"] == "SUBMITTED_BY_SELLER"
+        digest = hashlib.sha256(DOCUMENT[3]).hexdigest()
+        assert found["files"] == [{"filename": "proof.pdf", "size": 14, "sha256": digest}]
+        assert self.offered(shop, dispute) == []
+
+    def test_may_be_that_it_is_accepted(self, shop, simulator, dispute):
+        assert shop.say(dispute, "accept-claim", {"accept_claim_type": "REFUND"}).status == 200
+
+        found = simulator.paypal.find_dispute(dispute)
+        assert found["dispute_outcome"]["amount_refunded"] == USD
+        assert found["adjudications"][0]["type"] == "RECOVER_FROM_SELLER"
+        assert shop.say(dispute, "accept-claim", {}).status == 422
+
+    def test_is_no_answer_to_a_question(self, shop, simulator):
+        asked = simulator.paypal.dispute(shop.captured()[1], stage="INQUIRY")["dispute_id"]
+
+        assert "provide-evidence" not in self.offered(shop, asked)
+        assert shop.say(asked, "provide-evidence", EVIDENCE, DOCUMENT).status == 422
+        simulator.paypal.escalate(asked)
+        assert shop.say(asked, "provide-evidence", EVIDENCE, DOCUMENT).status == 200
+
+    @pytest.mark.parametrize(
+        ("told", "document", "issue"),
+        [
+            ({}, DOCUMENT, "MISSING_REQUIRED_PARAMETER"),
+            ({"evidences": []}, DOCUMENT, "INVALID_PARAMETER_SYNTAX"),
+            ({"evidences": [{"evidence_type": "OTHER", "mood": "x"}]}, DOCUMENT, "NOT_SUPPORTED"),
+            (EVIDENCE, ("file", *DOCUMENT[1:]), "NOT_SUPPORTED"),
+            (EVIDENCE, (*DOCUMENT[:2], "text/html", b"x"), "UNSUPPORTED_DOCUMENT"),
+            (EVIDENCE, (DOCUMENT[0], "other.pdf", *DOCUMENT[2:]), "INVALID_PARAMETER_VALUE"),
+        ],
+    )
+    def test_is_refused_where_paypal_would(self, shop, dispute, told, document, issue):
+        answer = shop.say(dispute, "provide-evidence", told, document)
+
+        assert (answer.status, answer.issue) == (400, issue)
+        assert self.offered(shop, dispute) == ["provide-evidence", "accept-claim"]
+
+    def test_is_no_json(self, shop, dispute):
+        answer = shop.ask("POST", f"/v1/customer/disputes/{dispute}/provide-evidence", EVIDENCE)
+        assert (answer.status, answer.issue) == (400, "MALFORMED_REQUEST_JSON")
 
 
 class TestAnswers:

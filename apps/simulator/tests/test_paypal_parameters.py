@@ -9,9 +9,10 @@ from apps.simulator.server.paypal import shapes
 from apps.simulator.server.paypal.routes import ROUTES
 from paysys.testing.paypal_specs import Specs
 
-from .paypal_shop import USD, Shop
+from .paypal_shop import DOCUMENT, EVIDENCE, USD, Shop
 
 FOLDER = settings.BASE_DIR.parent / "shared" / "data" / "specs" / "paypal"
+DISPUTES = "/v1/customer/disputes"
 ORDERS = "/v2/checkout/orders"
 ORDER = {"intent": "AUTHORIZE", "purchase_units": [{"amount": USD}]}
 
@@ -111,10 +112,16 @@ class TestDescribed:
             "/v2/payments/authorizations/X/capture": (shapes.CAPTURE, {}),
             "/v2/payments/captures/X/refund": (shapes.REFUND, {}),
             "/v1/notifications/verify-webhook-signature": (shapes.VERIFY, {}),
+            f"{DISPUTES}/X/provide-evidence": (shapes.EVIDENCES, "evidence-file"),
+            f"{DISPUTES}/X/accept-claim": (shapes.ACCEPT, "accept-claim-document"),
         }
 
-        for path, (shape, _) in asked.items():
-            wrong = specs.wrong_with_request("POST", path, {}, _filled(shape))
+        for path, (shape, files) in asked.items():
+            given = _filled(shape)
+            if files:
+                told = json.dumps(given).encode()
+                given = [("input", "", told), (files, "a.pdf", b"%PDF-")]
+            wrong = specs.wrong_with_request("POST", path, {}, given)
             assert not [each for each in wrong if "unknown" in each], path
 
     def test_every_operation_is_one_of_paypals(self, specs):
@@ -153,10 +160,16 @@ class TestDescribed:
         voided = shop.void(other).json
         yield "POST", f"/v2/payments/authorizations/{other}/void", 200, voided
         dispute = simulator.paypal.dispute(capture["id"])["dispute_id"]
-        disputes = "/v1/customer/disputes"
-        yield "GET", disputes, 200, shop.ask("GET", disputes).json
-        simulator.paypal.resolve(dispute, won=False)
-        yield "GET", f"{disputes}/{dispute}", 200, shop.ask("GET", f"{disputes}/{dispute}").json
+        path = f"{DISPUTES}/{dispute}"
+        yield "GET", DISPUTES, 200, shop.ask("GET", DISPUTES).json
+        yield "GET", path, 200, shop.ask("GET", path).json
+        told = shop.say(dispute, "provide-evidence", EVIDENCE, DOCUMENT)
+        yield "POST", f"{path}/provide-evidence", 200, told.json
+        yield "GET", path, 200, shop.ask("GET", path).json
+        again = shop.say(dispute, "provide-evidence", EVIDENCE, DOCUMENT)
+        yield "POST", f"{path}/provide-evidence", again.status, again.json
+        simulator.paypal.resolve(dispute, won=False, refunded="4.00")
+        yield "GET", path, 200, shop.ask("GET", path).json
         simulator.paypal.pay_out()
         simulator.advance_clock(4 * 3_600)
         yield "GET", "/v1/reporting/transactions", 200, shop.report().json

@@ -20,10 +20,19 @@ from typing_extensions import override
 
 from apps.gateways.providers.base import Provider, judge
 from apps.gateways.providers.connections import Interrupted, NotSent
-from apps.gateways.providers.paypal import disputes, errors, events, objects, statement
+from apps.gateways.providers.disputing import AboutDispute, is_said
+from apps.gateways.providers.paypal import (
+    answers,
+    disputes,
+    errors,
+    events,
+    objects,
+    statement,
+)
 from apps.gateways.providers.paypal.transport import NoToken, Transport
 from apps.gateways.providers.paypal.units import from_paypal, to_paypal
 from apps.gateways.types import (
+    AcceptDisputeRequest,
     CaptureMethod,
     CaptureRequest,
     ConfirmRequest,
@@ -40,6 +49,7 @@ from apps.gateways.types import (
     RefundRequest,
     StatementLine,
     StrongAuthentication,
+    SubmitEvidenceRequest,
     Topic,
     VoidRequest,
 )
@@ -77,9 +87,11 @@ class PayPal(Provider):
             Operation.REFUND,
             Operation.INSPECT_REFUND,
             Operation.INSPECT_DISPUTE,
+            Operation.SUBMIT_EVIDENCE,
+            Operation.ACCEPT_DISPUTE,
         }
     )
-    # A void has no key and needs none: it can happen once.
+    # A void, and what is said to a dispute, have no key and need none: they can happen once.
     horizon_seconds: ClassVar[Mapping[Operation, float]] = {
         **dict.fromkeys(capabilities, PAYMENTS_HORIZON_SECONDS),
         Operation.CREATE: ORDERS_HORIZON_SECONDS,
@@ -200,6 +212,14 @@ class PayPal(Provider):
             _check(found["amount"], amount)
             return objects.refund(found, request.provider_reference)
 
+    @override
+    def submit_evidence(self, request: SubmitEvidenceRequest, *, op_key: str) -> ProviderDispute:
+        return self._say(request, answers.evidence(request))
+
+    @override
+    def accept_dispute(self, request: AcceptDisputeRequest, *, op_key: str) -> ProviderDispute:
+        return self._say(request, answers.acceptance())
+
     # --- questions --------------------------------------------------------------------------------
 
     def find_payment(self, reference: str) -> ProviderPayment:
@@ -216,8 +236,17 @@ class PayPal(Provider):
 
     def find_dispute(self, reference: str) -> ProviderDispute:
         with self._asking():
-            path = f"v1/customer/disputes/{quote(reference, safe='')}"
-            return disputes.dispute(self._get(path))
+            return disputes.dispute(self._get(_dispute_path(reference)))
+
+    @override
+    def look_up_about_dispute(self, request: AboutDispute) -> ProviderDispute | None:
+        """None: it has not been said, for PayPal still offers to hear it."""
+        with self._asking():
+            found = self._get(_dispute_path(request.provider_reference))
+            told = disputes.dispute(found)
+        if is_said(request, told):
+            return told
+        return None if disputes.offers(found, disputes.ACTION[request.operation]) else told
 
     def statement_lines(
         self, *, since: datetime | None = None, payout: str = ""
@@ -287,6 +316,28 @@ class PayPal(Provider):
                     raise Declined("provider_rejected", payment=payment) from error
                 return payment
 
+    def _say(
+        self, request: SubmitEvidenceRequest | AcceptDisputeRequest, said: answers.Body
+    ) -> ProviderDispute:
+        """PayPal knows no key here. It offers what can be said, and no more once it was said: what
+        it does not offer is answered by the dispute as it stands.
+        """
+        path, action = _dispute_path(request.provider_reference), disputes.ACTION[request.operation]
+        with self._asking():
+            found = self._get(path)
+            if not disputes.offers(found, action):
+                return disputes.dispute(found)
+            self._api.post(
+                f"{path}/{action}", said.content, headers={"Content-Type": said.content_type}
+            )
+            try:
+                told = disputes.dispute(self._get(path))
+            except _SAID_NO as error:
+                # It was said: that the question after it was not sent proves nothing.
+                raise OutcomeUnknown("not_looked_at", type(error).__name__) from error
+        is_answer = isinstance(request, SubmitEvidenceRequest)
+        return replace(told, has_evidence=True) if is_answer else told
+
     def _order(self, reference: str) -> Mapping[str, Any]:
         return self._get(f"{_ORDERS}/{quote(reference, safe='')}")
 
@@ -324,6 +375,10 @@ class PayPal(Provider):
             raise OutcomeUnknown(
                 "malformed_answer", f"{type(error).__name__}: {error}", alert=True
             ) from error
+
+
+def _dispute_path(reference: str) -> str:
+    return f"v1/customer/disputes/{quote(reference, safe='')}"
 
 
 def _source(token: str) -> Mapping[str, Any]:

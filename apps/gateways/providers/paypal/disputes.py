@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from apps.gateways.providers.paypal.objects import iso
 from apps.gateways.providers.paypal.units import from_paypal, minor
-from apps.gateways.types import DisputeReason, DisputeStage, DisputeStatus, ProviderDispute
+from apps.gateways.types import (
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Operation,
+    ProviderDispute,
+)
 
 _REASON: Final = {
     "UNAUTHORISED": DisputeReason.FRAUDULENT,
@@ -29,6 +35,12 @@ _STATUS: Final = {
 _WON: Final = frozenset(
     {"RESOLVED_SELLER_FAVOUR", "RESOLVED_WITH_PAYOUT", "CANCELED_BY_BUYER", "DENIED"}
 )
+# The last word of the link by which an operation is offered.
+ACTION: Final = {
+    Operation.SUBMIT_EVIDENCE: "provide-evidence",
+    Operation.ACCEPT_DISPUTE: "accept-claim",
+}
+_OURS: Final = "SUBMITTED_BY_SELLER"
 _LOST: Final = frozenset({"RESOLVED_BUYER_FAVOUR", "ACCEPTED"})
 
 
@@ -51,7 +63,14 @@ def dispute(found: Mapping[str, Any]) -> ProviderDispute:
         amount_lost_minor=lost,
         due_by=iso(found.get("seller_response_due_date")),
         provider_reason=found["reason"],
+        has_evidence=any(each.get("source") == _OURS for each in found.get("evidences") or ()),
     )
+
+
+def offers(found: Mapping[str, Any], action: str) -> bool:
+    """Whether PayPal offers an action on the dispute as it stands, by the links that it shows."""
+    links = found.get("links") or ()
+    return any(str(link["href"]).rstrip("/").endswith(f"/{action}") for link in links)
 
 
 def _status(found: Mapping[str, Any]) -> DisputeStatus:

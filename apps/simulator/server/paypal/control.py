@@ -11,13 +11,16 @@ operations are named `paypal_…` there (`routes.py`).
 | `POST /_sim/paypal/expire/{order}` | its authorization ends |
 | `POST /_sim/paypal/refunds/{refund}?result=complete` (or `fail`) | the bank's answer |
 | `POST /_sim/paypal/disputes/{capture}?reason=…&stage=…` | the payer disputes |
-| `POST /_sim/paypal/resolve/{dispute}?outcome=won` (or `lost`) | PayPal decides |
+| `GET /_sim/paypal/disputes/{dispute}` | one, with how often it was answered, and the files |
+| `POST /_sim/paypal/resolve/{dispute}?outcome=won` (`lost`, `canceled`, `escalated`) | decided |
+| `POST /_sim/paypal/resolve/{dispute}?outcome=lost&refunded=60.00` | a part goes to the payer |
 | `POST /_sim/paypal/payouts` | everything goes to the bank |
 | `GET /_sim/paypal/events?after=SEQ&type=…&object=…`, `…/events/{id}` | events; one, signed |
 | `POST /_sim/paypal/webhooks {"url", "webhook_id"}` | where events go ("" records only) |
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from ..store import Record
@@ -42,6 +45,7 @@ class Control:
             ("POST", "expire"): self._expire,
             ("POST", "refunds"): self._refund,
             ("POST", "disputes"): self._dispute,
+            ("GET", "disputes"): self._find_dispute,
             ("POST", "resolve"): self._resolve,
             ("POST", "payouts"): self._pay_out,
             ("GET", "events"): self._events,
@@ -156,13 +160,25 @@ class Control:
                 self.world, capture, asked.get("reason", "UNAUTHORISED"),
                 asked.get("stage", "CHARGEBACK"),
             )  # fmt: skip
-        return json_reply(disputes.shown(dispute))
+        return json_reply(disputes.shown(self.world, dispute))
 
-    def _resolve(self, dispute_id: str, asked: Json) -> Reply:
+    def _find_dispute(self, dispute_id: str, _asked: Json) -> Reply:
         with self.world.store.unit():
             dispute = objects.find(self.world, dispute_id, disputes.DISPUTE)
-            disputes.resolve(self.world, dispute, won=asked.get("outcome") == "won")
-        return json_reply(disputes.shown(dispute))
+            return json_reply({**disputes.shown(self.world, dispute), **disputes.facts(dispute)})
+
+    def _resolve(self, dispute_id: str, asked: Json) -> Reply:
+        outcome = asked.get("outcome")
+        with self.world.store.unit():
+            dispute = objects.find(self.world, dispute_id, disputes.DISPUTE)
+            if outcome in ("canceled", "escalated"):
+                act = disputes.cancel if outcome == "canceled" else disputes.escalate
+                act(self.world, dispute)
+            else:
+                lost = asked.get("refunded", dispute.body["dispute_amount"]["value"])
+                refunded = Decimal(0 if outcome == "won" else lost)
+                disputes.resolve(self.world, dispute, refunded=refunded)
+        return json_reply(disputes.shown(self.world, dispute))
 
     def _pay_out(self, _id: str, _asked: Json) -> Reply:
         with self.world.store.unit():

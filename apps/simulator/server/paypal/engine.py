@@ -12,6 +12,7 @@ import secrets
 from typing import Any
 from urllib.parse import parse_qsl
 
+from .. import multipart
 from ..faults import AFTER, BEFORE, Fault, Faults, cut_off
 from ..store import Record
 from ..wire import Call, Json, Reply, dumps
@@ -24,6 +25,8 @@ CLIENT_ID, CLIENT_SECRET = "simulator_client", "simulator_secret"
 TOKEN_LIVES_SECONDS = 9 * 3600
 _TOKEN = "paypal_token"  # noqa: S105
 _KEY_LENGTH = 108
+_DOCUMENTS = ("application/pdf", "image/gif", "image/jpeg", "image/png")
+_DOCUMENT_BYTES = 10 * 1024 * 1024  # each is smaller
 _MINIMAL = ("id", "status", "links")
 _REFUSALS = {
     "rate_limit": "RATE_LIMIT_REACHED",
@@ -66,7 +69,7 @@ class Engine:
         fault = self.faults.pick(call.op, call.headers.get("paysys-fault"))
         if fault is not None and fault.kind in BEFORE:
             return self._refused(call, fault)
-        call.params = _read(call)
+        call.params = _read_parts(call, route) if route.files else _read(call)
         shapes.check(route.shape, call.params)
         _mock(call)
         return self._serve(call, route, fault)
@@ -191,8 +194,29 @@ def _read(call: Call) -> Json:
         return dict(parse_qsl(call.query, keep_blank_values=True))
     if call.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise PayPalError("MALFORMED_REQUEST_JSON")
+    return _json(call.body or b"{}")
+
+
+def _read_parts(call: Call, route: Route) -> Json:
+    """JSON in the part `input`, and files, each in a part of the name that is described."""
     try:
-        given: Any = json.loads(call.body or b"{}")
+        parts = multipart.read(call.headers.get("content-type", ""), call.body)
+    except ValueError as reason:
+        raise PayPalError("MALFORMED_REQUEST_JSON") from reason
+    told = [part for part in parts if part.name == "input" and not part.filename]
+    files = [part for part in parts if part.name == route.files and part.filename]
+    if len(told) != 1 or len(told) + len(files) != len(parts):
+        raise PayPalError("NOT_SUPPORTED", field="/input")
+    for part in files:
+        if part.content_type not in _DOCUMENTS or len(part.content) >= _DOCUMENT_BYTES:
+            raise PayPalError("UNSUPPORTED_DOCUMENT", field=f"/{route.files}")
+    call.files = [part.facts() for part in files]
+    return _json(told[0].content)
+
+
+def _json(raw: bytes) -> Json:
+    try:
+        given: Any = json.loads(raw)
     except (ValueError, RecursionError) as reason:
         raise PayPalError("MALFORMED_REQUEST_JSON") from reason
     if not isinstance(given, dict):

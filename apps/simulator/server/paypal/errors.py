@@ -25,6 +25,7 @@ _STATUS = {
     "MALFORMED_REQUEST_JSON": 400,
     "MISSING_REQUIRED_PARAMETER": 400,
     "NOT_SUPPORTED": 400,
+    "UNSUPPORTED_DOCUMENT": 400,
     "RESULTSET_TOO_LARGE": 400,
     "AUTHENTICATION_FAILURE": 401,
     "INVALID_ACCOUNT_STATUS": 401,
@@ -42,6 +43,7 @@ _SAYS = {
     "AUTHORIZATION_EXPIRED": "An expired authorization cannot be captured.",
     "AUTHORIZATION_VOIDED": "A voided authorization cannot be captured or reauthorized.",
     "CAPTURE_FULLY_REFUNDED": "The capture has already been fully refunded.",
+    "DISPUTE_ACTION_NOT_ALLOWED": "The dispute does not offer this action as it stands now.",
     "DUPLICATE_INVOICE_ID": "Requested invoice_id has been previously captured. Possible duplicate"
     " transaction.",
     "INSTRUMENT_DECLINED": "The instrument presented was either declined by the processor or bank,"

@@ -19,7 +19,8 @@ _ORDERS_LIVE, _PAYMENTS_LIVE = 6 * _HOURS, 45 * _DAYS
 class Route:
     """`run` answers with an object of `kind`, or with JSON where there is none.
 
-    `key_lives`: seconds; 0 where the operation knows no key.
+    `key_lives`: seconds; 0 where the operation knows no key. `files` is the name under which a
+    `multipart/form-data` brings files; without one the body is JSON.
     """
 
     op: str
@@ -28,6 +29,7 @@ class Route:
     kind: str = ""
     status: int = 200
     key_lives: int = 0
+    files: str = ""
 
 
 _ORDER_PATH, _PAYMENT_PATH = "/v2/checkout/orders", "/v2/payments"
@@ -60,6 +62,12 @@ _TABLE = (
      Route("paypal_list_disputes", shapes.DISPUTES, disputes.search)),
     ("GET", "/v1/customer/disputes/(id)",
      Route("paypal_retrieve_dispute", shapes.NOTHING, disputes.retrieve)),
+    ("POST", "/v1/customer/disputes/(id)/provide-evidence",
+     Route("paypal_provide_evidence", shapes.EVIDENCES, disputes.provide_evidence,
+           files="evidence-file")),
+    ("POST", "/v1/customer/disputes/(id)/accept-claim",
+     Route("paypal_accept_claim", shapes.ACCEPT, disputes.accept_claim,
+           files="accept-claim-document")),
 )  # fmt: skip
 
 ROUTES = [

@@ -29,9 +29,11 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """One object in a list: this personality knows orders of one purchase unit."""
+    """Objects, or texts, in a list: one, for this personality knows orders of one purchase unit,
+    or up to `most`."""
 
-    of: "Shape"
+    of: Any
+    most: int = 1
 
 
 Shape = Mapping[str, Any]  # names (a `*` says required) by Text, Flag, Many or Shape
@@ -90,6 +92,24 @@ DISPUTES: Shape = {
     "update_time_after": Text(_TIME),
     "page_size": Text("[0-9]{1,2}"),
 }
+_NOTE = Text(r"(?s).{1,2000}")
+# The JSON that goes with the files, in the part `input`.
+EVIDENCES: Shape = {
+    "evidences*": Many({
+        "evidence_type*": _WORD,
+        "evidence_info": {
+            "tracking_info": Many({
+                "carrier_name*": _WORD,
+                "carrier_name_other": _NOTE,
+                "tracking_number*": Text(r"(?s).{1,255}"),
+            }, most=10),
+            "refund_ids": Many(Text(), most=100),
+        },
+        "documents": Many({"name*": Text(r"[A-Za-z0-9\-_,\s]{1,200}[.][A-Za-z]+")}, most=100),
+        "notes": _NOTE,
+    }, most=100),
+}  # fmt: skip
+ACCEPT: Shape = {"note": _NOTE, "accept_claim_type": Text("REFUND")}
 VERIFY: Shape = {
     "auth_algo*": Text("[a-zA-Z0-9]{1,100}"),
     "cert_url*": Text(".{1,500}"),
@@ -119,9 +139,10 @@ def _value(shape: Any, value: Any, at: str) -> None:
     if shape is None:
         return
     if isinstance(shape, Many):
-        if not isinstance(value, list) or len(value) != 1:
+        if not isinstance(value, list) or not 1 <= len(value) <= shape.most:
             raise PayPalError("INVALID_PARAMETER_SYNTAX", field=at)
-        _value(shape.of, value[0], f"{at}/@0")
+        for number, each in enumerate(value):
+            _value(shape.of, each, f"{at}/@{number}")
     elif isinstance(shape, Text):
         if not isinstance(value, str) or not re.fullmatch(shape.pattern, value):
             raise PayPalError("INVALID_PARAMETER_VALUE", field=at, value=str(value)[:100])
