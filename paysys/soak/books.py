@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -33,6 +34,11 @@ WHERE outcome IN ('PENDING', 'UNKNOWN')
 _REFUNDS = """
 SELECT r.*, p.provider FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
 """
+_DISPUTES = "SELECT * FROM payments_dispute"
+_DISPUTE_LINES = """
+SELECT l.provider, l.line_reference, l.gross, l.currency, d.provider_reference AS dispute
+FROM payments_dispute_line l JOIN payments_dispute d ON d.id = l.dispute_id
+"""
 _POSTINGS = """
 SELECT t.reference, t.kind, u.id IS NOT NULL AS is_undone FROM ledger_transaction t
 LEFT JOIN ledger_transaction u ON u.reverses_id = t.id AND u.book_id = t.book_id
@@ -40,6 +46,18 @@ WHERE t.reverses_id IS NULL
 """
 
 
+_RUN_SECONDS = """
+SELECT subject_id, max(extract(epoch FROM updated_at - created_at)) AS seconds
+FROM sagas_run GROUP BY 1
+"""
+_LEFT = """
+SELECT id, book_id FROM payments_payment
+WHERE status = 'REQUIRES_ACTION' OR status = 'AUTHORIZED' AND capture_method = 'manual'
+"""
+_UNHEARD = """
+SELECT provider, kind, object_reference FROM gateways_inbound_event
+WHERE processed_at IS NULL AND kind ILIKE '%dispute%'
+"""
 _UNTOLD = """
 SELECT (SELECT count(*) FROM notifications_outbox) AS waiting,
     (SELECT count(*) FROM notifications_delivery WHERE status = 'PENDING') AS pending
@@ -54,10 +72,12 @@ class OurBook:
     refunds: dict[str, Row]
     payouts: dict[str, Row]
     transfers: dict[str, Row]
+    disputes: dict[str, Row]
+    dispute_lines: list[Row]
     postings: list[Row]
     calls: list[Row]
     events: dict[str, Row]
-    run_seconds: list[float]
+    run_seconds: dict[UUID, float]  # by the run's subject, of its longest
 
     @property
     def made(self) -> Iterator[tuple[str, Row]]:
@@ -76,18 +96,26 @@ def read_ours(connection: psycopg.Connection) -> OurBook:
         refunds=_by_id(connection, "re", _REFUNDS),
         payouts=_by_id(connection, "po", "SELECT * FROM payments_payout"),
         transfers=_by_id(connection, "tr", "SELECT * FROM payments_transfer"),
+        disputes=_by_id(connection, "dp", _DISPUTES),
+        dispute_lines=_rows(connection, _DISPUTE_LINES),
         postings=_rows(connection, _POSTINGS),
         calls=_rows(
-            connection,
-            "SELECT op_key, call, outcome, provider, provider_reference,"
-            " result, subject_id FROM gateways_provider_call",
+            connection, "SELECT call, outcome, provider_reference FROM gateways_provider_call"
         ),
-        events=_by_id(connection, "evt", "SELECT id, kind FROM notifications_event"),
-        run_seconds=[
-            (row["updated_at"] - row["created_at"]).total_seconds()
-            for row in _rows(connection, "SELECT created_at, updated_at FROM sagas_run")
-        ],
+        events=read_events(connection),
+        run_seconds={
+            row["subject_id"]: float(row["seconds"]) for row in _rows(connection, _RUN_SECONDS)
+        },
     )
+
+
+def read_left(connection: psycopg.Connection) -> dict[str, Row]:
+    """Payments that wait for their merchant or their customer, by public id."""
+    return _by_id(connection, "pay", _LEFT)
+
+
+def read_events(connection: psycopg.Connection) -> dict[str, Row]:
+    return _by_id(connection, "evt", "SELECT id, kind, subject_id FROM notifications_event")
 
 
 def unfinished(connection: psycopg.Connection) -> list[str]:
@@ -102,6 +130,10 @@ def unfinished(connection: psycopg.Connection) -> list[str]:
     [untold] = _rows(connection, _UNTOLD)
     if any(untold.values()):
         found.append(f"events: {untold['waiting']} not queued, {untold['pending']} not delivered")
+    found += [
+        f"news of {row['object_reference']}: {row['kind']} of {row['provider']} is not applied"
+        for row in _rows(connection, _UNHEARD)
+    ]
     return found + [
         f"call {row['op_key']}: {row['outcome']} {row['code']} after {row['attempts']} answers"
         for row in _rows(connection, _OPEN_CALLS)
@@ -153,10 +185,37 @@ class Object:
     op_key: str = ""
 
 
+@dataclass(frozen=True)
+class Objection:
+    """A dispute as its provider has it. Amounts in minor units.
+
+    Of `amount`, `open` is withheld and `lost` gone for good. `lines` are what moved on our account,
+    by the line's id. `answers` counts how often the merchant was heard, and `said` is what.
+    """
+
+    provider: str
+    id: str
+    payment: str
+    amount: int
+    open: int
+    lost: int
+    is_over: bool
+    lines: Mapping[str, int]
+    answers: int = 0
+    said: str = ""
+
+
 @dataclass
 class TheirBook:
     objects: list[Object]
     effects: list[Effect]
+    objections: list[Objection] = field(default_factory=list)
+
+
+def undelivered(simulator_url: str) -> int:
+    """How many webhooks the providers have still to send."""
+    [told] = _lines(f"{simulator_url}/_sim/deliveries")
+    return int(told.get("waiting", 0))
 
 
 def read_theirs(simulator_url: str) -> TheirBook:
@@ -180,7 +239,48 @@ def read_theirs(simulator_url: str) -> TheirBook:
             if one["status"] not in ("failed", "canceled"):
                 owner = one["metadata"].get(name, "")
                 effects.append(Effect(kind, "stripe", one["id"], one["amount"], owner))
-    return TheirBook(objects, effects)
+    return TheirBook(objects, effects, list(_objections(simulator_url, objects)))
+
+
+def _objections(simulator_url: str, objects: list[Object]) -> Iterator[Objection]:
+    payments = {one.id: one.payment for one in objects}
+    for found in _lines(f"{simulator_url}/_sim/disputes"):
+        yield _of_dispute(found, payments.get(found["payment_intent"], ""))
+    for found in _lines(f"{simulator_url}/_sim/paypal/disputes"):
+        yield _of_paypal_dispute(found)
+
+
+def _of_dispute(found: Row, payment: str) -> Objection:
+    lines = {line["id"]: line["amount"] for line in found["balance_transactions"]}
+    amount, status = found["amount"], found["status"]
+    withheld = -sum(lines.values())
+    return Objection(
+        "stripe",
+        found["id"],
+        payment,
+        amount,
+        withheld if status in ("needs_response", "under_review") else 0,
+        withheld if status in ("won", "lost") else 0,
+        status in ("won", "lost", "warning_closed"),
+        lines,
+        found["evidence_details"]["submission_count"],
+        found["evidence"]["uncategorized_text"] or "",
+    )
+
+
+def _of_paypal_dispute(found: Row) -> Objection:
+    lines = {line["id"]: int(Decimal(line["amount"]).scaleb(2)) for line in found["lines"]}
+    is_over, withheld = found["status"] == "RESOLVED", -sum(lines.values())
+    return Objection(
+        "paypal",
+        found["dispute_id"],
+        found["disputed_transactions"][0].get("custom", ""),
+        _cents({"amount": found["dispute_amount"]}),
+        0 if is_over else withheld,
+        withheld if is_over else 0,
+        is_over,
+        lines,
+    )
 
 
 def _of_intent(line: Row) -> Object:

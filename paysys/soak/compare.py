@@ -6,11 +6,12 @@ Every function returns what is wrong, in words that begin with the kind of viola
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from paysys.soak.books import Object, OurBook, Row, TheirBook, minor
+from paysys.soak.compare_disputes import Disputes
 from paysys.soak.journal import Operation
 
 Journal = Mapping[str, Operation]
@@ -23,7 +24,7 @@ _CREATES = {
     "payout": "payouts",
     "withdraw": "payouts",
 }
-_TAKEN = ("CAPTURED", "SETTLED", "REFUNDED")
+_TAKEN = ("CAPTURED", "SETTLED", "REFUNDED", "DISPUTED", "CHARGED_BACK")
 # Refusals that a good request of the mix may meet.
 _MAY_REFUSE = {
     "pay": (402,),
@@ -34,6 +35,8 @@ _MAY_REFUSE = {
     "transfer": (402,),
     "payout": (402, 409),
     "withdraw": (402, 409),
+    "evidence": (409,),
+    "accept": (409,),
 }
 
 
@@ -42,6 +45,7 @@ class Books:
     journal: Journal
     ours: OurBook
     theirs: TheirBook
+    decided: Set[str] = frozenset()  # the disputes that a bank was about to decide
 
     def differences(self) -> list[str]:
         """Everything on which the three do not agree."""
@@ -52,6 +56,7 @@ class Books:
             *self._of_objects(),
             *self._of_effects(),
             *self._of_postings(),
+            *Disputes(self.journal, self.ours, self.theirs, self.decided).differences(),
         ]
 
     # --- the journal by itself
@@ -97,12 +102,14 @@ class Books:
 
     def _of_promises(self) -> Iterator[str]:
         """What an answer said stays true."""
+        voids = {one.path for one in self.journal.values() if one.kind == "void"}
         for key, asked in self.journal.items():
             answer = asked.answer
             if answer is None or answer["id"] is None:
                 continue
             row = self._row(answer["id"])
-            if row is not None and not _holds(asked, row, self._is_voided_by_the_client(asked)):
+            is_voided = f"/v1/payments/{answer['id']}/void" in voids  # by the client
+            if row is not None and not _holds(asked, row, is_voided):
                 yield (
                     f"promise: {asked.kind} {key} was answered {answer['status']}"
                     f" {answer['made']}, and {answer['id']} is {row['status']}"
@@ -111,10 +118,6 @@ class Books:
     def _row(self, public_id: str) -> Row | None:
         book = {"pay": self.ours.payments, "re": self.ours.refunds, "po": self.ours.payouts}
         return book.get(public_id.partition("_")[0], {}).get(public_id)
-
-    def _is_voided_by_the_client(self, asked: Operation) -> bool:
-        path = f"/v1/payments/{(asked.answer or {}).get('id')}/void"
-        return any(one.path == path for one in self.journal.values() if one.kind == "void")
 
     # --- ours and theirs
 
@@ -229,26 +232,41 @@ def _holds(asked: Operation, row: Row, is_voided: bool) -> bool:
 # --- wallets --------------------------------------------------------------------------------------
 
 
-def wallet_balances(journal: Journal, bodies: Mapping[str, Mapping[str, Any]]) -> Counter[str]:
+def wallet_balances(
+    journal: Journal, bodies: Mapping[str, Mapping[str, Any]], taken: Mapping[str, int]
+) -> Counter[str]:
     """What each wallet must hold by what the client asked for and was granted, in minor units.
 
-    `bodies` are payments, refunds and payouts as they stand now, for what stands of each.
+    `bodies` are payments, refunds and payouts as they stand now, for what stands of each. `taken`
+    is what disputes have taken of a payment: of a top-up the wallet has lost it, as far as it had
+    so much when it was frozen. Nothing else may move such a wallet after that.
     """
     held: Counter[str] = Counter()
+    disputed: list[tuple[str, int]] = []
     for asked in journal.values():
         if not asked.is_done:
             continue
-        found = bodies.get((asked.answer or {})["id"], {})
-        amount = asked.body.get("amount", 0)
-        if asked.kind == "transfer":
-            held[asked.path.split("/")[3]] -= amount
-            held[asked.body["to"]] += amount
-        elif asked.kind == "withdraw" and found.get("status") != "FAILED":
-            held[asked.path.split("/")[3]] -= amount
-        elif asked.kind == "top_up" and found.get("status") in _TAKEN:
-            held[asked.path.split("/")[3]] += amount
-        elif asked.kind == "pay":
-            for tender in found.get("tenders", ()):
-                if tender["type"] == "wallet":
-                    held[tender["source"]] += tender["refunded"] - tender["captured"]
+        public_id = (asked.answer or {})["id"]
+        for wallet, amount in _moves(asked, bodies.get(public_id, {})):
+            held[wallet] += amount
+            if asked.kind == "top_up" and public_id in taken:
+                disputed.append((wallet, taken[public_id]))
+    for wallet, lost in disputed:
+        held[wallet] -= min(lost, held[wallet])
     return held
+
+
+def _moves(asked: Operation, found: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """What a granted request adds to which wallet, as it stands now."""
+    amount = asked.body.get("amount", 0)
+    if asked.kind == "transfer":
+        yield asked.path.split("/")[3], -amount
+        yield asked.body["to"], amount
+    elif asked.kind == "withdraw" and found.get("status") != "FAILED":
+        yield asked.path.split("/")[3], -amount
+    elif asked.kind == "top_up" and found.get("status") in _TAKEN:
+        yield asked.path.split("/")[3], amount
+    elif asked.kind == "pay":
+        for tender in found.get("tenders", ()):
+            if tender["type"] == "wallet":
+                yield tender["source"], tender["refunded"] - tender["captured"]

@@ -67,7 +67,7 @@ class Operation:
 def read(path: Path) -> dict[str, Operation]:
     """The operations that the journal tells of, by key, in the order of their first requests."""
     found: dict[str, Operation] = {}
-    for line in _lines(path):
+    for line in lines(path):
         if "asks" in line:
             kept = found.setdefault(
                 line["key"],
@@ -82,7 +82,13 @@ def read(path: Path) -> dict[str, Operation]:
     return found
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as lines:
-        for line in lines:
+def decided(path: Path) -> set[str]:
+    """The disputes, by the provider's ids, that a bank was about to decide."""
+    return {line["decides"] for line in lines(path) if "decides" in line}
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Everything that was written down, in order."""
+    with path.open() as written:
+        for line in written:
             yield json.loads(line)

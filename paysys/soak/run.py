@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from tqdm import tqdm
 
 from apps.core import ids
@@ -20,17 +21,21 @@ from paysys.replay.crew import Crew
 from paysys.replay.purses import Purses
 from paysys.replay.report import Merchant
 from paysys.replay.scene import Place, Refused, Scene
-from paysys.soak import books, compare, faults, stories
+from paysys.soak import books, compare, compare_disputes, faults, stories, takeovers
 from paysys.soak import journal as journals
 from paysys.soak.shopper import Shopper
 from paysys.soak.sink import Sink
 from paysys.soak.stack import PROVIDERS_FAULTS, Stack
+from paysys.soak.story import WALLETS, World
 
 CLIENTS = 8
-FILLED = 150_000  # minor units in each wallet to begin with: enough, and now and then too little
-EARNED = 2_000_000
+# Minor units in each wallet to begin with, and for each merchant to pay out, in a soak of
+# `FEW` payments; of more, more: enough, and now and then too little.
+FILLED, EARNED, FEW = 150_000, 2_000_000, 1_000
 HEALED_SECONDS = 60.0
 LOOK_SECONDS = 0.5
+BOOKS_SECONDS = 1_800.0  # to check every book, or book every statement, of a long soak
+SETTLED = 20  # how often the providers' statements are booked, meanwhile
 REPLAYED = 100  # keys that are sent once more at the end, to hear the same bytes
 MOST_TOLD = 50
 
@@ -71,11 +76,14 @@ class Soak:
         driven = time.monotonic()
         self._drive()
         self.figures["drive_seconds"] = round(time.monotonic() - driven, 1)
+        self.figures["accepted_seconds"] = points(self.world.shopper.counts.accepted)
         self.stack.heal()
         healed = time.monotonic()
         self._ask_again(healed)
         self._wait(healed)
         self.figures["healed_to_rest_seconds"] = round(time.monotonic() - healed, 1)
+        self.stack.manage("settle", seconds=BOOKS_SECONDS)
+        self._wait(time.monotonic())
         self._compare(merchants)
         return self._summary()
 
@@ -94,25 +102,29 @@ class Soak:
         with self.stack.connect() as connection:
             while not books.are_listening(connection):
                 time.sleep(LOOK_SECONDS)
-            self._told_before = set(books.read_ours(connection).events)
+            self._told_before = set(books.read_events(connection))
 
-    def _prepare(self, merchants: list[Merchant]) -> stories.World:
+    def _prepare(self, merchants: list[Merchant]) -> World:
         """Customers, filled wallets, bank accounts, merchants with something to pay out."""
         by_id = {one.id: one for one in merchants}
         crew = Crew(self.stack.url, size=4)
         self.scene = Scene(crew, by_id, f"soak-{self.asked.seed}", Purses())
-        places = {(one.id, number) for one in merchants for number in stories.WALLETS}
-        self.scene.make_customers(places)
-        self.scene.make_wallets(places)
+        places = {(one.id, number) for one in merchants for number in WALLETS}
+        total = stories.count_until(self.asked.seed, self.asked.payments)
+        own = stories.own_wallets(self.asked.seed, total, by_id)
+        self.scene.make_customers(places | own)
+        self.scene.make_wallets(places | own)
         self.scene.make_banks(places)
         self.scene.find_banks({one.id for one in merchants})
-        crew.do(sorted(self.scene.cards.items()), self._make_known_to_both, "cards at PayPal too")
-        self.scene.fill(dict.fromkeys(places, FILLED))
-        self.scene.earn(dict.fromkeys(by_id, EARNED))
+        known = [(place, self.scene.cards[place]) for place in sorted(places)]
+        crew.do(known, self._make_known_to_both, "cards at PayPal too")
+        times = 1 + self.asked.payments // FEW
+        self.scene.fill(dict.fromkeys(places, FILLED * times))
+        self.scene.earn(dict.fromkeys(by_id, EARNED * times))
         replaying.settle_down(self.stack.url, merchants, set(self.scene.prepared))
         self.stack.manage("release")
         shopper = Shopper(self.stack.url, self.journal, by_id)
-        return stories.World(shopper, self.scene, self.stack.simulator_url, self.asked.seed)
+        return World(shopper, self.scene, self.stack.simulator_url, self.asked.seed)
 
     def _make_known_to_both(self, client: Client, known: tuple[Place, str]) -> None:
         """A card that both providers can charge: what one never got may go to the other."""
@@ -155,6 +167,7 @@ class Soak:
     def _break(self, total: int) -> None:
         kinds = self.stack.mutant.faults if self.stack.mutant else ()
         drawn = faults.schedule(self.asked.seed, self.asked.faults, kinds=kinds)
+        between = max(3, self.asked.faults // SETTLED)
         for number, kind in enumerate(drawn):
             share = (number + 1) / (self.asked.faults + 1)
             self._allowed = int(total * share) + CLIENTS
@@ -166,6 +179,8 @@ class Soak:
             self._note(f"{kind}")
             faults.inflict(kind, self.stack, number)
             self.injected[kind] += 1
+            if number % between == 0:
+                self.stack.ring("payments.settle")
             rng = random.Random(f"pause:{self.asked.seed}:{number}")  # noqa: S311
             time.sleep(rng.uniform(0, 1.5))
         self._allowed = total
@@ -203,49 +218,60 @@ class Soak:
     def _ask_again(self, healed: float) -> None:
         """Every request that has no answer yet, under its key; then what waits for its merchant."""
         shopper = self.world.shopper
-        client = shopper.client()
-        for operation in list(shopper.unanswered.values()):
+        crew = Crew(self.stack.url, size=CLIENTS)
+
+        def ask(client: Client, operation: journals.Operation) -> None:
             left = healed + HEALED_SECONDS - time.monotonic()
             shopper.order(client, operation, patience_seconds=max(left, 1.0))
-        with self.stack.connect() as connection:
-            ours = books.read_ours(connection)
-        for public_id, row in ours.payments.items():
-            if row["status"] in ("AUTHORIZED", "REQUIRES_ACTION") and (
-                row["capture_method"] == "manual" or row["status"] == "REQUIRES_ACTION"
-            ):
-                self._give_up(client, public_id, row)
-        client.close()
 
-    def _give_up(self, client: Any, payment: str, row: books.Row) -> None:
-        merchant = ids.encode("merchant", row["book_id"])
-        operation = journals.Operation(
-            f"soak-void-{payment}", "void", merchant, f"/v1/payments/{payment}/void", {}
-        )
-        self.world.shopper.order(client, operation)
+        unanswered = list(shopper.unanswered.values())
+        self.figures["asked_again"] = len(unanswered)
+        crew.do(unanswered, ask, "asked again")
+        with self.stack.connect() as connection:
+            left = [_to_give_up(*one) for one in books.read_left(connection).items()]
+        self.figures["given_up"] = len(left)
+        crew.do(left, ask, "given up")
+        # "/v1/payments/pay_…/capture", and other orders about a payment
+        paths = [one.path.split("/") for one in (*unanswered, *left)]
+        self._kept_waiting = {path[3] for path in paths if path[2:3] == ["payments"] and path[3:]}
 
     def _wait(self, healed: float) -> None:
         """Until every run has ended: within a minute of the healing, or it is a violation."""
         with self.stack.connect() as connection:
-            while open_ := books.unfinished(connection):
+            while open_ := self._unfinished(connection):
                 if time.monotonic() - healed > HEALED_SECONDS:
                     self.violations += [f"unfinished: {one}" for one in open_]
                     return
                 time.sleep(LOOK_SECONDS)
 
+    def _unfinished(self, connection: psycopg.Connection) -> list[str]:
+        found = books.unfinished(connection)
+        if waiting := books.undelivered(self.stack.simulator_url):
+            found.append(f"{waiting} webhooks of the providers are not delivered")
+        return found
+
     def _compare(self, merchants: list[Merchant]) -> None:
         self._replay_some()
         with self.stack.connect() as connection:
             self.ours = books.read_ours(connection)
-        theirs = books.read_theirs(self.stack.simulator_url)
-        found = journals.read(self.journal.path)
-        self.violations += compare.Books(found, self.ours, theirs).differences()
+            self._measure(takeovers.read(connection))
+        self.theirs = books.read_theirs(self.stack.simulator_url)
+        found, decided = journals.read(self.journal.path), journals.decided(self.journal.path)
+        self.violations += compare.Books(found, self.ours, self.theirs, decided).differences()
         self._compare_wallets(merchants, found)
         self._compare_events()
-        checked = self.stack.try_to_manage("check_books")
+        checked = self.stack.try_to_manage("check_books", seconds=BOOKS_SECONDS)
         self.figures["books_clean"] = not checked.returncode
         if checked.returncode:
             wrong = [one for one in checked.stdout.splitlines() if not one.startswith("✓")]
             self.violations.append("books: " + "\n".join([*wrong, checked.stderr]))
+
+    def _measure(self, taken_over: list[takeovers.Takeover]) -> None:
+        """From the end of a process until somebody else had what it worked on."""
+        seconds = takeovers.resumed(taken_over, takeovers.endings(self.journal.path))
+        self.figures["resumed"] = len(seconds)
+        self.figures["resumed_seconds"] = points(seconds)
+        self.figures["taken_over_otherwise"] = len(taken_over) - len(seconds)
 
     def _replay_some(self) -> None:
         """A key that is sent again has the same answer, byte for byte."""
@@ -265,7 +291,8 @@ class Soak:
         bodies: dict[str, Any] = {}
         for what, rows in (("payments", self.ours.payments), ("payouts", self.ours.payouts)):
             bodies |= replaying.settle_down(self.stack.url, merchants, set(rows), what=what)
-        expected = compare.wallet_balances(found, bodies)
+        taken = compare_disputes.taken(self.theirs)
+        expected = compare.wallet_balances(found, bodies, taken)
         expected.update(self.scene.purses.balances(lambda _: True))
         owners = {
             wallet: self.scene.merchants[place[0]] for place, wallet in self.scene.wallets.items()
@@ -298,6 +325,8 @@ class Soak:
             "refunds": len(self.ours.refunds),
             "payouts": len(self.ours.payouts),
             "transfers": len(self.ours.transfers),
+            "disputes": len(self.ours.disputes),
+            "disputes_by_status": _counted(self.ours.disputes),
             "faults": sum(self.injected.values()),
             "faults_by_kind": dict(sorted(self.injected.items())),
             "requests": counts.requests,
@@ -305,10 +334,25 @@ class Soak:
             "answers": dict(sorted(counts.answers.items())),
             "answer_seconds": points(counts.seconds),
             "answer_seconds_with_repeats": points(counts.to_the_end),
-            "run_seconds": points(self.ours.run_seconds),
+            "run_seconds": points(self._run_seconds()),
             "skipped_steps": len(self.world.skipped),
             **self.figures,
         }
+
+    def _run_seconds(self) -> list[float]:
+        """From the beginning of a run to its end, unless it was the client who let it wait."""
+        kept = {ids.decode("pay", payment) for payment in self._kept_waiting}
+        return [value for key, value in self.ours.run_seconds.items() if key not in kept]
+
+
+def _to_give_up(payment: str, row: books.Row) -> journals.Operation:
+    """The order to void a payment that its merchant or its customer has left."""
+    merchant, path = ids.encode("merchant", row["book_id"]), f"/v1/payments/{payment}/void"
+    return journals.Operation(f"soak-void-{payment}", "void", merchant, path, {})
+
+
+def _counted(rows: dict[str, books.Row]) -> dict[str, int]:
+    return dict(sorted(Counter(row["status"] for row in rows.values()).items()))
 
 
 def points(seconds: list[float]) -> dict[str, float]:

@@ -21,6 +21,7 @@ AGAIN_SECONDS = 1.0  # what Retry-After says
 _LOST = (OSError, http.client.HTTPException)
 # Refusals that say "not now": the same request is sent again.
 _NOT_NOW = ("idempotency_key_in_use", "lock_timeout")
+_ACCEPTED = (200, 201, 202, 402)
 _MADE = ("payment", "refund", "payout")
 
 
@@ -30,6 +31,7 @@ class Counts:
 
     answers: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)  # from a request to its answer
+    accepted: list[float] = field(default_factory=list)  # of those, what was granted or declined
     to_the_end: list[float] = field(default_factory=list)  # with all that was sent again
     requests: int = 0
     lost: int = 0
@@ -71,6 +73,10 @@ class Shopper:
                 return None
             time.sleep(AGAIN_SECONDS)
 
+    def note(self, **facts: Any) -> None:
+        """Write down what happens outside, before it does."""
+        self._journal.write(**facts)
+
     def look(self, client: Client, merchant: str, path: str) -> dict[str, Any] | None:
         """What stands at a path now; None if nobody can say."""
         try:
@@ -98,6 +104,8 @@ class Shopper:
         with self._lock:
             self.counts.requests += 1
             self.counts.seconds.append(answer.seconds)
+            if answer.status in _ACCEPTED:
+                self.counts.accepted.append(answer.seconds)
             code = f" {heard['code']}" if heard["code"] else ""
             self.counts.answers[f"{operation.kind} {answer.status}{code}"] += 1
         return answer

@@ -12,10 +12,10 @@ MOST_BYTES = 100_000
 
 
 class Sink:
-    """`events` are those that arrived, by id; `repeated` counts what arrived again."""
+    """`events` are the ids of those that arrived; `repeated` counts what arrived again."""
 
     def __init__(self) -> None:
-        self.events: dict[str, dict[str, Any]] = {}
+        self.events: set[str] = set()
         self.repeated = 0
         self.out_of_order: list[str] = []
         self._newest: dict[str, int] = {}
@@ -41,13 +41,13 @@ class Sink:
             if event["id"] in self.events:
                 self.repeated += 1
                 return
-            self.events[event["id"]] = event
+            self.events.add(event["id"])
             if self._newest.get(about, 0) > sequence:
                 self.out_of_order.append(f"{about}: {sequence} after {self._newest[about]}")
             self._newest[about] = sequence
 
     def missing(self, ids: set[str]) -> Iterator[str]:
-        yield from sorted(ids - set(self.events))
+        yield from sorted(ids - self.events)
 
 
 class _Server(ThreadingHTTPServer):

@@ -11,15 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import redis as redis_client
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from paysys import serve
 from paysys.embedded import postgres, processes, redis
 from paysys.embedded.folder import CHECKOUT, make_folder
 from paysys.replay.report import Merchant
+from paysys.soak import takeovers
 from paysys.soak.mutants import Mutant
 from paysys.soak.parts import Part
 from paysys.soak.proxy import Wire
@@ -28,6 +32,8 @@ from paysys.up.plan import Plan, persistent_secrets
 READY_SECONDS = 90.0
 STEP_SECONDS = 240.0
 _MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
+# Its command depends on its environment, which is not ours.
+_SERVE = (sys.executable, "-m", "paysys.serve")
 _SOCKET = ".s.PGSQL.5432"
 # What goes wrong at the providers by itself, by the simulator's own dice.
 PROVIDERS_FAULTS = (
@@ -76,12 +82,12 @@ class Stack:
         self._add("simulator", [*_MANAGE, "simulator", *self._simulator_options("")])
         self._add("web", serve.command("web"))
         for name in ("worker-1", "worker-2"):
-            self._add(name, [*serve.command("worker"), "-n", f"{name}@soak"])
+            self._add(name, [*_SERVE, "worker", "-n", f"{name}@soak"])
         self._add("beat", serve.command("beat", schedule=str(self.folder / "beat-schedule")))
         self.parts["simulator"].start()
         facts = self.folder / "seed.json"
         self.manage("migrate", "--noinput", "-v", "0")
-        self._plant_in_database()
+        self._prepare_database()
         self.manage("demo", "--facts", str(facts))
         for name in ("web", "worker-1", "worker-2", "beat"):
             self.parts[name].start()
@@ -133,22 +139,24 @@ class Stack:
         """Past the wire, for whoever compares books."""
         return f"http://127.0.0.1:{self._simulator_port}"
 
-    def manage(self, command: str, *options: str) -> str:
+    def manage(self, command: str, *options: str, seconds: float = STEP_SECONDS) -> str:
         """Run a management command beside the stack; what it says.
 
         :raises CannotStart: it failed.
         """
-        done = self.try_to_manage(command, *options)
+        done = self.try_to_manage(command, *options, seconds=seconds)
         if done.returncode:
             raise CannotStart(f"{command}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
         return done.stdout
 
-    def try_to_manage(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def try_to_manage(
+        self, command: str, *options: str, seconds: float = STEP_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         direct = {**self._environment, "DATABASE_URL": self._server.url(postgres.APP)}
         return subprocess.run(  # noqa: S603
             [*_MANAGE, command, *options],
             env=serve.environment(command, direct),
-            timeout=STEP_SECONDS,
+            timeout=seconds,
             capture_output=True,
             text=True,
             check=False,
@@ -188,6 +196,13 @@ class Stack:
         assert self._redis is not None
         with redis_client.Redis.from_url(self._redis.url, socket_timeout=5) as client:
             client.flushall()
+
+    def ring(self, task: str) -> None:
+        """Have a worker do what beat rings for at night. A bell that nobody hears is lost."""
+        assert self._redis is not None
+        celery = Celery(broker=self._redis.url, set_as_current=False)
+        with celery, suppress(OperationalError, OSError):
+            celery.send_task(task, retry=False)
 
     def drop_connections(self, rng: random.Random) -> int:
         """End some of the application's sessions in the database; how many."""
@@ -247,11 +262,11 @@ class Stack:
             "PAYSYS_SOAK_LEASE_SECONDS": str(self.lease_seconds),
         }
 
-    def _plant_in_database(self) -> None:
-        if self.mutant is not None:
-            with self.connect() as connection:
-                for statement in self.mutant.sql:
-                    connection.execute(statement.encode())
+    def _prepare_database(self) -> None:
+        with self.connect() as connection:
+            takeovers.note(connection)
+            for statement in self.mutant.sql if self.mutant is not None else ():
+                connection.execute(statement.encode())
 
     @property
     def wires_folder(self) -> Path:
@@ -275,6 +290,7 @@ class Stack:
             *("--webhook-secret", self.plan.secrets["STRIPE_WEBHOOK_SECRETS"].split(",")[0]),
             *("--paypal-webhook-url", f"{self.url}/webhooks/paypal"),
             *("--seed", str(self.seed), "--faults", faults, "--hold", "2", "--later", "1"),
+            *("--paypal-reporting-delay", "0"),
         ]
 
     def wait_until_ready(self) -> None:

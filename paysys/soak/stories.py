@@ -6,126 +6,26 @@ A story ends early when an answer stays away: what is open then is asked for aga
 from __future__ import annotations
 
 import random
-import threading
-import time
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Collection
 
 from paysys.replay import mix
 from paysys.replay.client import Client
-from paysys.replay.scene import Scene
-from paysys.replay.source import CURRENCY, GOOD_CARD
-from paysys.soak.journal import Operation
-from paysys.soak.shopper import Shopper
-
-WALLETS = (2, 3, 4)  # of each merchant: everybody's, so that they are hot
-CAPTURED = ("CAPTURED", "SETTLED")
-CAPTURE_SECONDS = 15.0
-LOOK_SECONDS = 0.3
-DECLINED = "pm_card_visa_chargeDeclinedInsufficientFunds"
-CARDS = (GOOD_CARD, "pm_card_mastercard", "pm_card_amex", "pm_card_visa_debit")
-CHALLENGED = "pm_card_threeDSecure2Required"
-PAYPAL = "paypal"
-SLOW_REFUND = "pm_card_pendingRefund"
-
-Tale = Callable[["Story"], None]
-
-
-@dataclass
-class World:
-    """What all stories share. `simulator_url` is where customers agree to pay."""
-
-    shopper: Shopper
-    scene: Scene
-    simulator_url: str
-    seed: int
-    skipped: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Story:
-    world: World
-    client: Client
-    number: int
-    rng: random.Random
-    merchant: str
-    steps: int = 0
-
-    def ask(self, kind: str, path: str, **body: Any) -> dict[str, Any] | None:
-        """The granted answer to a request, or None: refused, or not answered in time."""
-        return self._asked(self.client, kind, path, body)
-
-    def ask_twice_at_once(self, kind: str, path: str, **body: Any) -> None:
-        """Two requests under two keys, at the same time."""
-        other = self.world.shopper.client()
-        second = threading.Thread(target=self._asked, args=(other, kind, path, {**body}))
-        first_body = {**body}
-        second.start()
-        self._asked(self.client, kind, path, first_body)
-        second.join()
-        other.close()
-
-    def _asked(
-        self, client: Client, kind: str, path: str, body: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        with _STEPS:
-            self.steps += 1
-            key = f"soak-{self.world.seed}-{self.number}-{self.steps}"
-        if kind not in ("capture", "void"):
-            body["metadata"] = {"soak": key}
-        operation = Operation(key, kind, self.merchant, path, body)
-        answer = self.world.shopper.order(client, operation)
-        return answer.body if answer is not None and answer.status in (200, 201) else None
-
-    def wait_for(self, payment: str, *statuses: str) -> dict[str, Any] | None:
-        until = time.monotonic() + CAPTURE_SECONDS
-        while time.monotonic() < until:
-            found = self.world.shopper.look(self.client, self.merchant, f"/v1/payments/{payment}")
-            if found is not None and found["status"] in statuses:
-                return found
-            time.sleep(LOOK_SECONDS)
-        self.world.skipped.append(payment)
-        return None
-
-    def amount(self) -> int:
-        return self.rng.randint(500, 20_000)
-
-    def wallet(self) -> str:
-        return self.world.scene.wallets[self.merchant, self.rng.choice(WALLETS)]
-
-    def pay(self, source: str, **more: Any) -> dict[str, Any] | None:
-        body = {"amount": self.amount(), "currency": CURRENCY, "source": source, **more}
-        return self.ask("pay", "/v1/payments", **body)
-
-    def consent(self, payment: dict[str, Any]) -> None:
-        """The customer agrees on the provider's page."""
-        if payment["status"] == "REQUIRES_ACTION":
-            agree(self.world.simulator_url, payment)
-
-
-_STEPS = threading.Lock()
-
-
-def agree(simulator_url: str, payment: dict[str, Any]) -> None:
-    """What the customer does on the page that `next_action` names; a page that is away waits."""
-    page = urlsplit(payment["next_action"]["url"])
-    if payment["provider"] == PAYPAL:
-        path = f"paypal/approve/{parse_qs(page.query)['token'][0]}?result=approve"
-    else:
-        path = f"3ds/{page.path.rstrip('/').rpartition('/')[2]}?result=pass"
-    for _ in range(20):
-        try:
-            url = f"{simulator_url}/_sim/{path}"
-            urllib.request.urlopen(url, data=b"", timeout=5).close()  # noqa: S310
-            return
-        except OSError:
-            time.sleep(LOOK_SECONDS)
-
-
-# --- the tales ------------------------------------------------------------------------------------
+from paysys.replay.scene import Place
+from paysys.replay.source import CURRENCY
+from paysys.soak import disputed
+from paysys.soak.story import (
+    CAPTURED,
+    CARDS,
+    CHALLENGED,
+    DECLINED,
+    OWN_WALLET,
+    PAYPAL,
+    SLOW_REFUND,
+    WALLETS,
+    Story,
+    Tale,
+    World,
+)
 
 
 def pays_by_card(story: Story) -> None:
@@ -245,14 +145,14 @@ def is_paid_out(story: Story) -> None:
 
 # How many of a hundred stories; those with a payment count as one.
 TALES: dict[Tale, int] = {
-    pays_by_card: 12,
+    pays_by_card: 8,
     pays_by_a_card_both_know: 10,
     is_declined: 3,
-    is_refunded_in_part: 9,
+    is_refunded_in_part: 8,
     is_refunded_twice_at_once: 6,
-    is_captured_later: 10,
+    is_captured_later: 9,
     is_voided: 6,
-    pays_by_paypal: 8,
+    pays_by_paypal: 7,
     passes_3d_secure: 3,
     pays_from_a_wallet: 8,
     pays_from_both: 7,
@@ -260,6 +160,9 @@ TALES: dict[Tale, int] = {
     transfers: 7,
     withdraws: 4,
     is_paid_out: 3,
+    disputed.is_disputed: 5,
+    disputed.is_disputed_at_paypal: 1,
+    disputed.disputes_a_top_up: 1,
 }
 WITHOUT_PAYMENT = (transfers, withdraws, is_paid_out)
 assert sum(TALES.values()) == 100
@@ -270,10 +173,24 @@ def tale_of(seed: int, number: int) -> tuple[Tale, random.Random]:
     return rng.choices(list(TALES), list(TALES.values()))[0], rng
 
 
+def _merchant_of(rng: random.Random, merchants: Collection[str]) -> str:
+    """Whose customer it is: the first that is drawn after the tale."""
+    return rng.choice(sorted(merchants))
+
+
+def own_wallets(seed: int, total: int, merchants: Collection[str]) -> set[Place]:
+    """The places of the wallets that belong to one story each."""
+    drawn = ((number, *tale_of(seed, number)) for number in range(total))
+    return {
+        (_merchant_of(rng, merchants), OWN_WALLET + number)
+        for number, tale, rng in drawn
+        if tale is disputed.disputes_a_top_up
+    }
+
+
 def tell(world: World, client: Client, number: int) -> None:
     tale, rng = tale_of(world.seed, number)
-    merchant = rng.choice(sorted(world.shopper.merchants))
-    tale(Story(world, client, number, rng, merchant))
+    tale(Story(world, client, number, rng, _merchant_of(rng, world.shopper.merchants)))
 
 
 def count_until(seed: int, payments: int) -> int:

@@ -187,6 +187,8 @@ def books():
         refunds={"re_1": {**REFUND}},
         payouts={},
         transfers={},
+        disputes={},
+        dispute_lines=[],
         postings=[
             {"reference": "capture:ch_1", "kind": "capture", "is_undone": False},
             {"reference": "refund:re_x", "kind": "refund", "is_undone": False},
@@ -196,7 +198,7 @@ def books():
             {"call": "refund", "provider_reference": "re_x", "outcome": "SUCCEEDED"},
         ],
         events={},
-        run_seconds=[],
+        run_seconds={},
     )
     theirs = TheirBook(
         objects=[
@@ -305,14 +307,17 @@ class TestThreeBooks:
         pay = journal.Operation("k2", "pay", "m", "/v1/payments", {"amount": 500})
         pay.answers = [answered(201, "pay_1", "SETTLED")]
         refused = replace(transfer, key="k3", answers=[answered(402, None, None)])
+        top_up = journal.Operation("k4", "top_up", "m", "/v1/wallets/w1/top_up", {"amount": 100})
+        top_up.answers = [answered(201, "pay_2", "AUTHORIZED")]
         tender = {"type": "wallet", "source": "w2", "captured": 500, "refunded": 200}
 
         found = compare.wallet_balances(
-            {"k1": transfer, "k2": pay, "k3": refused},
-            {"pay_1": {"status": "SETTLED", "tenders": [tender]}},
+            {"k1": transfer, "k2": pay, "k3": refused, "k4": top_up},
+            {"pay_1": {"status": "SETTLED", "tenders": [tender]}, "pay_2": {"status": "CAPTURED"}},
+            {},
         )
 
-        assert found == {"w1": -300, "w2": 0}
+        assert found == {"w1": -200, "w2": 0}
 
 
 class TestASink:

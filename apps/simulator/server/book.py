@@ -97,3 +97,12 @@ def payouts(world: World, asked: Json) -> list[Json]:
             "payout", f"json_extract(body, '$.metadata.{name}') = ?", (value,)
         )
     return [payout.body for payout in found]
+
+
+def disputes(world: World, asked: Json) -> Reply:
+    """Every dispute as it stands, with its lines of the balance; or those of one charge."""
+    where, values = ("charge = ?", [asked["charge"]]) if "charge" in asked else ("1", [])
+    with world.store.unit():
+        found = world.store.select("dispute", where, values, "ORDER BY seq")
+    text = "".join(dumps(dispute.body) + "\n" for dispute in found)
+    return Reply(200, text.encode(), content_type="application/x-ndjson")

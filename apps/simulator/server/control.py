@@ -9,6 +9,7 @@
 | `POST /_sim/3ds/{pi}?result=pass` (or `fail`), `GET` (a page) | the customer's part |
 | `POST /_sim/expire/{pi}` | the authorization ends |
 | `POST /_sim/refunds/{re}?result=succeed` (or `fail`) | the bank's answer to a refund |
+| `GET /_sim/disputes?charge=ch_…` | every dispute (of one charge), one JSON a line |
 | `POST /_sim/disputes/{ch}?reason=…&amount=…&inquiry=yes` | the cardholder disputes, or asks |
 | `POST /_sim/disputes/{du}?result=win` (`lose`, `close`, `escalate`, `reverse`) | decided |
 | `POST /_sim/payouts {"everything": true}` | pay out what is available (or all) |
@@ -58,6 +59,7 @@ class Control:
             ("POST", "expire"): self._expire,
             ("POST", "refunds"): self._refund,
             ("POST", "disputes"): self._dispute,
+            ("GET", "disputes"): self._disputed,
             ("POST", "payouts"): self._pay_out,
             ("GET", "payouts"): self._ordered,
             ("POST", "settle"): self._settle,
@@ -203,6 +205,9 @@ class Control:
                 inquiry=is_yes(asked.get("inquiry")),
             )
         return json_reply(body)
+
+    def _disputed(self, _id: str, asked: Json, _call: Call) -> Reply:
+        return book.disputes(self.world, asked)
 
     def _ordered(self, _id: str, asked: Json, _call: Call) -> Reply:
         return json_reply({"payouts": book.payouts(self.world, asked)})

@@ -10,6 +10,7 @@ operations are named `paypal_…` there (`routes.py`).
 | `POST /_sim/paypal/approve/{order}?result=approve` (or `decline`; `payer=…`) | the payer's part |
 | `POST /_sim/paypal/expire/{order}` | its authorization ends |
 | `POST /_sim/paypal/refunds/{refund}?result=complete` (or `fail`) | the bank's answer |
+| `GET /_sim/paypal/disputes?charge=…` | every dispute (of one capture), one JSON a line |
 | `POST /_sim/paypal/disputes/{capture}?reason=…&stage=…` | the payer disputes |
 | `GET /_sim/paypal/disputes/{dispute}` | one, with how often it was answered, and the files |
 | `POST /_sim/paypal/resolve/{dispute}?outcome=won` (`lost`, `canceled`, `escalated`) | decided |
@@ -162,10 +163,18 @@ class Control:
             )  # fmt: skip
         return json_reply(disputes.shown(self.world, dispute))
 
-    def _find_dispute(self, dispute_id: str, _asked: Json) -> Reply:
+    def _find_dispute(self, dispute_id: str, asked: Json) -> Reply:
+        if not dispute_id:
+            return self._disputes_of(asked.get("charge", ""))
         with self.world.store.unit():
             dispute = objects.find(self.world, dispute_id, disputes.DISPUTE)
             return json_reply({**disputes.shown(self.world, dispute), **disputes.facts(dispute)})
+
+    def _disputes_of(self, capture_id: str) -> Reply:
+        with self.world.store.unit():
+            found = disputes.all_of(self.world, capture_id)
+        text = "".join(dumps(line) + "\n" for line in found)
+        return Reply(200, text.encode(), content_type="application/x-ndjson")
 
     def _resolve(self, dispute_id: str, asked: Json) -> Reply:
         outcome = asked.get("outcome")

@@ -141,8 +141,10 @@ def _hold(world: World, dispute: Record) -> None:
 
 def _move(world: World, dispute: Record, code: str, value: Decimal) -> None:
     currency = dispute.body["dispute_amount"]["currency_code"]
-    about = dispute.facts["links"]["charge"]
-    reports.add(world, code, objects.new_id(), value, currency, about=about)
+    about, line_id = dispute.facts["links"]["charge"], objects.new_id()
+    reports.add(world, code, line_id, value, currency, about=about)
+    line = {"id": line_id, "amount": str(value)}
+    dispute.facts["lines"] = [*dispute.facts.get("lines", ()), line]
 
 
 def _note_movement(world: World, dispute: Record, kind: str, told: Json) -> None:
@@ -180,6 +182,13 @@ def shown(world: World, dispute: Record) -> Json:
         links += [_link(world, dispute.id, action) for action in _OFFERED_TO_ASK]
     told = {n: value for n, value in dispute.body.items() if n not in ("id", "dispute_state")}
     return {**told, **more, "links": links}
+
+
+def all_of(world: World, capture_id: str = "") -> list[Json]:
+    """Every dispute (of one capture) as it stands, with the lines of the account that it moved."""
+    where, values = ("charge = ?", [capture_id]) if capture_id else ("1", [])
+    found = world.store.select(DISPUTE, where, values, "ORDER BY seq")
+    return [shown(world, one) | {"lines": one.facts.get("lines", [])} for one in found]
 
 
 def facts(dispute: Record) -> Json:
