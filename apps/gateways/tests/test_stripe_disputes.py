@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from apps.core import ids
+from apps.gateways.providers.stripe import objects
 from apps.gateways.tests.dispute_contract import TOLD, DisputeContract, DisputeSide
 from apps.gateways.tests.test_stripe import StripeSide
 from apps.gateways.types import Operation, SubmitEvidenceRequest, freeze, thaw
@@ -69,3 +71,12 @@ def test_what_is_frozen_is_what_is_sent() -> None:
 
     assert thaw(freeze(request)) == request
     assert thaw(freeze(replace(request, evidence={}))).evidence == {}
+
+
+def test_what_returns_to_an_account_in_another_currency_is_no_part_of_the_dispute() -> None:
+    """Euros came for the dollars that were disputed, and for fewer than they cost."""
+    lines = [{"amount": -9_200, "currency": "eur"}, {"amount": 9_100, "currency": "eur"}]
+    found: dict[str, Any] = {"id": "du_1", "status": "won", "currency": "usd", "amount": 10_000}
+    found["balance_transactions"] = lines
+
+    assert objects.dispute(found).amount_lost_minor == 0

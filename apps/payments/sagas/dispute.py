@@ -44,12 +44,12 @@ SYSTEM: Actor = "system"
 
 
 def look(context: Context) -> Decision:
-    """Ask, and follow what is answered, once the payment is credited or was given up."""
+    """Once the payment is credited or was given up: ask, and follow what is answered."""
     dispute: Dispute = context.subject
     if context.answered not in context.results:  # begun, nudged, or back from waiting
+        if _is_about_to_be_credited(dispute.payment):
+            return Wait(context.now + CREDIT_CHECK, "crediting")
         return _inspect(context, dispute)
-    if _is_about_to_be_credited(dispute.payment):
-        return Wait(context.now + CREDIT_CHECK, "crediting")
     told = ProviderDispute.from_json(context.results[context.answered].result)
     if disputing.grows(dispute, told) and disputing.freeze_wallet(dispute.payment, now=context.now):
         return Wait(context.now, "freezing")

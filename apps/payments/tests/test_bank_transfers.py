@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from stdnum import iso11649
 
+from apps.core import clock
 from apps.core.money import Money
 from apps.ledger import selectors as ledger
 from apps.ledger.chart import PLATFORM_BOOK
+from apps.ledger.models import LedgerTransaction
 from apps.payments.models import BankReceipt
 from apps.payments.tests import purses, transfers, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -103,6 +106,19 @@ class TestAPaymentByBankTransfer:
         assert in_suspense(merchant) == (usd(amount), usd("0.00"))
         assert truth.postings_in(merchant) == {"suspense": 1}
         assert truth.violations() == {}
+
+    def test_is_booked_by_now_where_the_banks_day_is_ahead_of_ours(
+        self, merchant: Merchant
+    ) -> None:
+        made = transfers.ask(merchant)
+        text = transfers.statement(("b1", "100.00", transfers.reference_of(made)))
+        today, tomorrow = clock.now().date(), clock.now().date() + timedelta(days=1)
+
+        transfers.bank_tells_of(text.replace(today.isoformat(), tomorrow.isoformat()))
+
+        booked = LedgerTransaction.objects.get(book_id=merchant.book_id, kind="capture")
+        assert booked.occurred_at <= clock.now()
+        assert merchant.payment(made["id"]).status == "SETTLED"
 
     def test_is_not_captured_twice(self, merchant: Merchant) -> None:
         made = transfers.ask(merchant)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.db import connection
 
-from apps.core import clock, ids
+from apps.core import ids
 from apps.gateways.models import ProviderCall
 from apps.payments.models import Dispute
 from apps.payments.tests import truth
@@ -177,8 +176,10 @@ class TestWhatIsRefused:
 
     def test_evidence_after_its_day(self, merchant: Merchant, simulator: Simulator) -> None:
         _, dispute_id, _ = disputed(merchant, simulator)
+        due_by = only_dispute(merchant).due_by
+        assert due_by is not None
         before = truth.counts()
-        with time_machine.travel(clock.now() + timedelta(days=8), tick=False):
+        with time_machine.travel(due_by, tick=False):
             late = answer(merchant, dispute_id, uncategorized_text=WORDS)
         self.refused(late, before, (409, "evidence_overdue"))
 

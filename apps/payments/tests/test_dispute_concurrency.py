@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from apps.core import clock, ids
+from apps.core import clock, db, ids
 from apps.payments import services
+from apps.payments.models import Dispute
+from apps.payments.sagas import dispute as saga
+from apps.payments.services import disputes
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant
 from apps.payments.tests.objections import (
@@ -107,3 +112,29 @@ def test_of_answers_one_counts(merchant: Merchant, simulator: Simulator, round_:
     assert outside["evidence_details"]["submission_count"] <= 1
     dispute = assert_whole(merchant, simulator, payment_id)
     assert dispute.status == ("LOST" if told[2].status_code == 200 else "UNDER_REVIEW")
+
+
+def test_an_order_given_while_a_look_ends_is_carried_out(
+    merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look has read the dispute, and finds nothing to say, when the order is written."""
+    payment_id = merchant.captured(10_000)
+    open_dispute(simulator, payment_id)
+    hear(simulator)
+    found = only_dispute(merchant)
+    ordered, told = saga._ordered, []
+
+    def too_early(dispute: Dispute) -> Any:
+        wanted = ordered(dispute)
+        if not told:
+            told.extend(at_once([lambda: accept(merchant, ids.encode("dp", found.id))]))
+        return wanted
+
+    monkeypatch.setattr(saga, "_ordered", too_early)
+    with db.unit():
+        disputes.look(found, now=clock.now())
+
+    truth.finish_everything()
+
+    assert [each.status_code for each in told] == [200]
+    assert assert_whole(merchant, simulator, payment_id).status == "LOST"

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from apps.core import clock
+from apps.core import clock, db
 from apps.payments.models import Dispute
-from apps.payments.services import deadlines
+from apps.payments.services import deadlines, disputes
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import assert_whole, hear, only_dispute, open_dispute
@@ -62,6 +62,22 @@ class TestAReminder:
             deadlines.remind(now=last - timedelta(hours=71))
 
         assert [reminders(dispute) for dispute in Dispute.objects.all()] == [1, 1, 1]
+
+    def test_is_given_again_when_the_day_is_another(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        disputed(merchant, simulator)
+        due_by = only_dispute(merchant).due_by
+        assert due_by is not None
+        # As if the provider had said another day before, of which somebody was reminded.
+        Dispute.objects.update(due_by=due_by - timedelta(days=1), reminded_hours=3)
+
+        with db.unit():
+            disputes.look(only_dispute(merchant), now=clock.now())
+        finish_runs()
+
+        assert only_dispute(merchant).due_by == due_by
+        assert deadlines.remind(now=due_by - timedelta(hours=71)) == 1
 
     @pytest.mark.parametrize("order", ["answer", "accept", "lose"])
     def test_is_not_given_of_what_is_answered_or_over(

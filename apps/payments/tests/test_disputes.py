@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps.gateways.models import ProviderCall
 from apps.notifications.models import Event
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -16,6 +17,7 @@ from apps.payments.tests.objections import (
     assert_whole,
     hear,
     make_the_balance_positive,
+    only_dispute,
     open_dispute,
     usd,
 )
@@ -131,12 +133,34 @@ class TestAChargeback:
         simulator.dispute(charge)
         hear(simulator)
         assert merchant.payment(payment_id).status == "AUTHORIZED"
+        assert not ProviderCall.objects.filter(call="inspect_dispute").exists(), "not even asked"
         assert not Event.objects.filter(kind__startswith="dispute.").exists()
 
         truth.finish_everything()
 
         assert_whole(merchant, simulator, payment_id)
         assert merchant.payment(payment_id).status == "DISPUTED"
+
+    def test_of_a_payment_that_nobody_here_took_is_all_ours(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.pay(capture_method="manual").json()["id"]
+        merchant.post(f"/v1/payments/{payment_id}/void")
+        finish_runs()
+        reference = open_dispute(simulator, payment_id, amount=10_000)
+
+        hear(simulator)
+
+        payment, dispute = merchant.payment(payment_id), only_dispute(merchant)
+        assert (payment.status, payment.amount_excess) == ("VOIDED", 100)
+        assert (dispute.budget_part, dispute.excess, dispute.bearer_amount) == (0, 100, 0)
+        assert merchant.balance(EXCESS) == usd("100.00")
+        assert merchant.balance(PAYABLE) == usd("0.00")
+        simulator.decide(reference, "win")
+        hear(simulator)
+        assert (merchant.payment(payment_id).status, only_dispute(merchant).excess) == ("VOIDED", 0)
+        assert merchant.balance(EXCESS) == usd("0.00")
+        truth.assert_nothing_is_left_over()
 
 
 class TestAnInquiry:

@@ -163,13 +163,19 @@ def payout(found: Mapping[str, Any]) -> ProviderPayout:
 
 
 def dispute(found: Mapping[str, Any]) -> ProviderDispute:
-    """A Dispute. What of a won one comes back its own balance transactions say, once they are."""
+    """A Dispute. What of a won one comes back its own balance transactions say, once they are; but
+    not those of an account in another currency, where the rate has moved as well."""
     currency, amount = found["currency"].upper(), found["amount"]
     stage, status = _DISPUTE_STATUS[found["status"]]
     card = _expanded(_expanded(found.get("payment_method_details")).get("card"))
     answer = _expanded(found.get("evidence_details"))
     lost = amount if status is DisputeStatus.LOST else 0
-    returned = sum(max(line["amount"], 0) for line in found.get("balance_transactions") or ())
+    lines = [
+        line
+        for line in found.get("balance_transactions") or ()
+        if line["currency"] == found["currency"]
+    ]
+    returned = sum(max(line["amount"], 0) for line in lines)
     if status is DisputeStatus.WON and returned:
         lost = max(amount - returned, 0)
     return ProviderDispute(
