@@ -51,6 +51,7 @@ class ProviderCall(models.Model):
     attempts = models.PositiveIntegerField(default=0)  # recorded answers, look-ups included
     created_at = models.DateTimeField()
     observed_at = models.DateTimeField(null=True)
+    canceled_at = models.DateTimeField(null=True)  # of a `create`: its object is over for good
 
     class Meta:
         db_table = "gateways_provider_call"
@@ -63,10 +64,14 @@ class ProviderCall(models.Model):
                 condition=Q(outcome__in=OPEN),
                 name="gateways_provider_call_one_open",
             ),
-            # One object at one provider: what exists there, or may.
+            # One object at one provider: what exists there, or may, and was not seen to be over.
             models.UniqueConstraint(
                 fields=["book_id", "payment_id"],
-                condition=Q(call="create", outcome__in=(*OPEN, Outcome.SUCCEEDED.value)),
+                condition=Q(
+                    call="create",
+                    outcome__in=(*OPEN, Outcome.SUCCEEDED.value),
+                    canceled_at=None,
+                ),
                 name="gateways_provider_call_one_object",
             ),
             models.CheckConstraint(

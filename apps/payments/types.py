@@ -16,6 +16,7 @@ from apps.gateways.types import DECLINES, Action
 _OURS = {
     "payment_rejected": (Action.OTHER_METHOD, False),
     "authentication_timed_out": (Action.AUTHENTICATE, True),
+    "provider_unavailable": (Action.LATER, True),
     "transfer_not_received": (Action.PAY_AGAIN, True),
     "wallet_frozen": (Action.OTHER_METHOD, False),
     "wallet_closed": (Action.OTHER_METHOD, False),

@@ -152,7 +152,8 @@ class Context:
 
     `results` is what the calls of the current step told us, by name; `answered` names the call
     whose answer came in this turn, and `waited_for` the reason the run comes back from waiting for:
-    with both, `prepare` tells a fresh answer from a nudge that asks it to look again.
+    with both, `prepare` tells a fresh answer from a nudge that asks it to look again. `observed`
+    is how the call `answered` ended.
     """
 
     run: Run
@@ -161,6 +162,7 @@ class Context:
     results: dict[str, Observation] = field(default_factory=dict)
     answered: str = ""
     waited_for: str = ""
+    observed: Observation | None = None
 
 
 Effect = Callable[[Context], None]
@@ -168,7 +170,7 @@ Decision = Ready | Wait | Skip
 
 
 def no_other_way(_context: Context) -> bool:
-    """What a step has to say of a call that never left, if nothing else: try it again later."""
+    """What a step says if nothing else: try what never left again later, undo what was refused."""
     return False
 
 
@@ -196,7 +198,8 @@ class Remote:
     records the previous answer. `then` commits together with the position once it says `Skip`.
 
     `otherwise` is asked, in the commit that records it, when a call provably never left this
-    machine: whether the step goes on another way, instead of trying again later.
+    machine, or was refused: whether the step goes on another way, instead of trying again later,
+    or of being undone. Then `prepare` is asked for it.
     """
 
     prepare: Callable[[Context], Decision]

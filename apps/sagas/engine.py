@@ -69,6 +69,7 @@ class Turn:
         self.careful = False  # one step a commit, so that an error is known to be that step's
         self.called = False
         self.answered = ""  # the call whose answer this turn brought
+        self.observed: Observation | None = None  # that answer
 
     def begin(self, now: datetime) -> None:
         """Add the run to the commit of whoever starts it, moved up to its first call.
@@ -156,14 +157,15 @@ class Turn:
         if observation.outcome is not Outcome.SUCCEEDED or self._call(intent).is_inspection:
             self.run.generation += 1  # the proof that this key has had, and will have, no effect
         self.intent = None
-        self.answered = intent.call
+        self.answered, self.observed = intent.call, observation
         if observation.outcome is Outcome.ABSENT:
             goes_on = not observation.unsent or self._remote().otherwise(self._context(now))
             self.run.look_ups += not goes_on
             return goes_on
         self.run.look_ups = 0
         store.keep_result(self.run, self._results_key(), intent.call, observation)
-        if observation.outcome is Outcome.FAILED and self.run.status != Status.COMPENSATING:
+        is_no = observation.outcome is Outcome.FAILED and self.run.status != Status.COMPENSATING
+        if is_no and not self._remote().otherwise(self._context(now)):
             self._begin_undo(Abort(observation.code, observation.message, observation.code))
         return True
 
@@ -243,11 +245,7 @@ class Turn:
         """Turn round. The current step is undone too if it wrote an intent."""
         touched = self.run.current_step in self.run.results
         failed = self.run.current_step
-        self.run.abort = {
-            "code": abort.code,
-            "message": abort.message,
-            "decline_code": abort.decline_code,
-        }
+        self.run.abort = dict(vars(abort))
         self.run.status, self.run.waiting_for = Status.COMPENSATING, ""
         if not touched:
             self._undo_next(failed)
@@ -392,6 +390,7 @@ class Turn:
             results=results,
             answered=self.answered,
             waited_for=self.run.waiting_for,
+            observed=self.observed,
         )
 
     def _hold_seconds(self) -> float:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -97,17 +96,17 @@ _WITHOUT_ONE_OBJECT = (
 @_is_a_mutant(sql=_WITHOUT_ONE_OBJECT)
 def fallback_on_timeout() -> None:
     """A payment whose confirmation has no answer goes to the next provider."""
-    definition = import_module("apps.sagas.definition")
-    outcome = definition.Outcome
+    outcome = import_module("apps.sagas.definition").Outcome
+    rerouting = import_module("apps.payments.sagas.rerouting")
 
     def build(record: Any) -> Any:
         def records(turn: Any, observation: Any, now: Any) -> Any:
-            call = turn.intent.call
-            is_lost = call == "confirm" and observation.outcome is outcome.UNKNOWN
-            if is_lost and turn.run.saga == "charge" and turn.run.abort is None:
-                observation = replace(observation, outcome=outcome.ABSENT, unsent=True)
+            is_lost = turn.intent.call == "confirm" and observation.outcome is outcome.UNKNOWN
+            is_lost = is_lost and turn.run.saga == "charge" and turn.run.abort is None
+            if is_lost:
+                observation = replace(observation, outcome=outcome.ABSENT)
             goes_on = record(turn, observation, now)
-            if goes_on and call == "confirm" and observation.unsent:
+            if is_lost and rerouting.go_elsewhere(turn._context(now), why="never_sent"):
                 turn.run.results.pop("AUTHORIZE", None)
             return goes_on
 
@@ -115,7 +114,6 @@ def fallback_on_timeout() -> None:
 
     _change("apps.sagas.engine:Turn._record", build)
     _change("apps.gateways.selectors:is_nowhere", lambda _: lambda **_: True)
-    _change("apps.payments.sagas.rerouting:Operation", lambda _: SimpleNamespace(CREATE="confirm"))
 
 
 @_is_a_mutant()

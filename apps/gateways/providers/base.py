@@ -20,6 +20,7 @@ from apps.gateways.types import (
     Declined,
     InspectRefundRequest,
     InspectRequest,
+    InspectVoidRequest,
     Operation,
     OutcomeUnknown,
     PaymentStatus,
@@ -56,6 +57,8 @@ class Provider(PaysOut, FacesDisputes):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[Operation]] = frozenset()
     horizon_seconds: ClassVar[Mapping[Operation, float]] = {}
+    # Whether `void` ends an object that nobody authorized; if not, it lapses by itself.
+    cancels: ClassVar[bool] = True
     topics: ClassVar[Mapping[str, Topic]] = {}  # by how an event's kind begins
 
     def create(self, request: CreateRequest, *, op_key: str) -> ProviderPayment:
@@ -132,6 +135,8 @@ class Provider(PaysOut, FacesDisputes):
                 return judge_refund(self.refund(request, op_key=op_key))
             case InspectRequest():
                 return judge(request, self.inspect(request))
+            case InspectVoidRequest():
+                return judge(request, self.find_ended(request.provider_reference))
             case InspectRefundRequest():
                 return self.find_refund(request.provider_reference)
             case _:
@@ -176,7 +181,13 @@ class Provider(PaysOut, FacesDisputes):
             if not provider_reference:
                 return None
             return judge(request, self.find_payment(provider_reference))
+        if isinstance(request, InspectVoidRequest):
+            return judge(request, self.find_ended(request.provider_reference))
         return judge(request, self.find_payment(request.provider_reference))
+
+    def find_ended(self, reference: str) -> ProviderPayment:
+        """As `find_payment`; VOIDED also if there was nothing to void and never can be."""
+        return self.find_payment(reference)
 
     def _look_up_refund(
         self, request: RefundRequest, op_key: str, reference: str
@@ -209,6 +220,8 @@ def judge(request: Request, payment: ProviderPayment) -> ProviderPayment | None:
             return _captured(payment)
         case VoidRequest():
             return _voided(payment)
+        case InspectVoidRequest():
+            return _over(payment)
         case _:
             raise AssertionError(f"not judged by the payment: {request.operation}")
 
@@ -249,6 +262,13 @@ def _voided(payment: ProviderPayment) -> ProviderPayment | None:
     if payment.status is PaymentStatus.CAPTURED:
         raise Declined("already_captured", payment=payment)
     return None
+
+
+def _over(payment: ProviderPayment) -> ProviderPayment:
+    if payment.status is PaymentStatus.VOIDED:
+        return payment
+    taken = payment.status is PaymentStatus.CAPTURED
+    raise Declined("already_captured" if taken else "provider_rejected", payment=payment)
 
 
 def _lapsed(payment: ProviderPayment) -> Declined:

@@ -54,16 +54,37 @@ def list_calls(*, book_id: UUID, subject_ids: Sequence[UUID]) -> list[ProviderCa
     )
 
 
-def is_nowhere(*, book_id: UUID, payment_id: UUID) -> bool:
-    """Whether no provider can have an object of this payment, but for a call that is open now.
+def is_nowhere(*, book_id: UUID, payment_id: UUID, but_for: str = "") -> bool:
+    """Whether no provider can have a living object of this payment.
 
-    True only if every request to create one provably never left. That a look-up found nothing is
-    no proof: an object whose name we were never told cannot be looked up.
+    But for a call that is open now, and for the object `but_for`: the caller knows of their ends.
+    True only if every other request to create one provably never left, or was refused at once, or
+    its object was canceled and seen to be. That a look-up found nothing is no proof: an object
+    whose name we were never told cannot be looked up.
     """
     created = ProviderCall.objects.filter(
-        _of_subject(payment_id), book_id=book_id, call=Operation.CREATE
+        _of_subject(payment_id), book_id=book_id, call=Operation.CREATE, canceled_at=None
     ).exclude(outcome__in=OPEN)
-    return not created.exclude(outcome=Outcome.ABSENT, code=NEVER_SENT).exists()
+    if but_for:
+        created = created.exclude(provider_reference=but_for)
+    is_none = Q(outcome=Outcome.ABSENT, code=NEVER_SENT) | Q(outcome=Outcome.FAILED, answered=True)
+    return not created.exclude(is_none).exists()
+
+
+def is_nothing_under_way(*, book_id: UUID, payment_id: UUID, reference: str) -> bool:
+    """Whether no request to confirm this object can still reach its provider.
+
+    Each never left, or was answered by a refusal the first time it was made. Beside one whose end
+    is recorded in this very commit: the caller knows of it.
+    """
+    confirmed = ProviderCall.objects.filter(
+        _of_subject(payment_id),
+        book_id=book_id,
+        call=Operation.CONFIRM,
+        request__provider_reference=reference,
+    ).exclude(outcome__in=OPEN)
+    is_over = Q(outcome=Outcome.ABSENT, code=NEVER_SENT) | Q(outcome=Outcome.FAILED, answered=True)
+    return not confirmed.exclude(is_over).exists()
 
 
 def find_owner(*, provider: str, reference: str) -> Owner | None:
@@ -133,9 +154,15 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "gateways.one_provider_per_payment",
         "SELECT book_id, payment_id FROM gateways_provider_call WHERE call = 'create' "
-        "AND NOT (outcome = 'ABSENT' AND code = 'not_sent') "
-        "GROUP BY 1, 2 HAVING count(DISTINCT provider) > 1",
-        "A payment goes to a second provider only if the first was provably never reached.",
+        "AND NOT (outcome = 'ABSENT' AND code = 'not_sent') AND NOT (outcome = 'FAILED' "
+        "AND answered) AND canceled_at IS NULL GROUP BY 1, 2 HAVING count(DISTINCT provider) > 1",
+        "A payment goes to a second provider only if there is nothing of it at the first.",
+    ),
+    Invariant(
+        "gateways.over_was_seen",
+        "SELECT c.id, c.provider_reference FROM gateways_provider_call c "
+        "WHERE c.canceled_at IS NOT NULL AND NOT gateways_is_over(c)",
+        "An object counts as canceled only if a look-up has said so, and nothing was confirmed.",
     ),
     Invariant(
         "gateways.one_open_call",

@@ -211,17 +211,16 @@ def look_up(intent: Intent) -> Observation:
 
 def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observation:
     assert not db.is_open(), "no provider call in a transaction"
-    started = time.monotonic()
+    started, is_first = time.monotonic(), verb == "send" and intent.attempts == 0
     is_well: bool | None = True  # None: it says nothing of the provider's health
     try:
         if failpoints.armed:
             ask = partial(_past_failpoints, verb, ask)
         observation = _told(ask())
     except Declined as error:
-        observation = _refused(error)
+        observation = _refused(error, is_first=is_first)
     except OutcomeUnknown as error:
         is_well = False if error.is_ill else None
-        is_first = verb == "send" and intent.attempts == 0
         observation = _unknown(error, is_first=is_first)
         if error.alert:
             log.error("gateways.needs_a_person", code=error.reason, message=str(error))
@@ -264,13 +263,17 @@ def _told(answer: Answer) -> Observation:
     )
 
 
-def _refused(error: Declined) -> Observation:
-    """A refusal is final; what the provider told about the payment is kept with it."""
+def _refused(error: Declined, *, is_first: bool) -> Observation:
+    """A refusal is final; what the provider told about the payment is kept with it.
+
+    `answered`, of the first request under its key: so no other can still be under way.
+    """
     return Observation(
         Outcome.FAILED,
         result=error.payment.as_json() if error.payment else {},
         code=error.code,
         message=error.decline.message,
+        answered=is_first,
     )
 
 
@@ -303,7 +306,7 @@ TIMEOUT_SECONDS: Final = 23.0
 
 _INSPECTIONS: Final = (
     *(Operation.INSPECT, Operation.INSPECT_REFUND, Operation.INSPECT_PAYOUT),
-    Operation.INSPECT_DISPUTE,
+    *(Operation.INSPECT_DISPUTE, Operation.INSPECT_VOID),
 )
 
 
@@ -325,6 +328,7 @@ CONFIRM: Final = _call(Operation.CONFIRM)
 INSPECT: Final = _call(Operation.INSPECT)
 CAPTURE: Final = _call(Operation.CAPTURE)
 VOID: Final = _call(Operation.VOID)
+INSPECT_VOID: Final = _call(Operation.INSPECT_VOID)
 REFUND: Final = _call(Operation.REFUND)
 INSPECT_REFUND: Final = _call(Operation.INSPECT_REFUND)
 ADD_BANK: Final = _call(Operation.ADD_BANK)
@@ -333,6 +337,30 @@ INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
 INSPECT_DISPUTE: Final = _call(Operation.INSPECT_DISPUTE)
 SUBMIT_EVIDENCE: Final = _call(Operation.SUBMIT_EVIDENCE)
 ACCEPT_DISPUTE: Final = _call(Operation.ACCEPT_DISPUTE)
+
+
+def cancels(provider: str) -> bool:
+    """Whether a provider's object can be ended, so that a request on its way can do nothing."""
+    return providers.get(provider).cancels
+
+
+def mark_canceled(*, book_id: UUID, subject_id: UUID, reference: str, now: datetime) -> None:
+    """Note that the object of a payment is over for good, so that another may be made elsewhere.
+
+    The trigger of the table believes nobody: it wants the answer of an `INSPECT_VOID` that says so,
+    recorded before, be it in this very commit.
+    Transaction: the caller's.
+
+    :raises db.GuardFailed: (when sent) there is no such object, or it is marked already.
+    """
+    db.write(
+        "UPDATE gateways_provider_call SET canceled_at = %s WHERE book_id = %s"
+        " AND op_key >= %s AND op_key < %s AND call = 'create' AND outcome = 'SUCCEEDED'"
+        " AND provider_reference = %s AND canceled_at IS NULL",
+        (now, book_id, f"{subject_id}:", f"{subject_id};", reference),
+        expect=1,
+        what="gateways: the payment has no such object",
+    )
 
 
 def require_uncalled(*, book_id: UUID, subject_id: UUID) -> None:

@@ -49,7 +49,7 @@ from apps.gateways.types.news import (
     StatementLine,
     Topic,
 )
-from apps.gateways.types.operations import BaseRequest, Operation
+from apps.gateways.types.operations import BaseRequest, InspectVoidRequest, Operation
 from apps.gateways.types.payouts import (
     AddBankRequest,
     InspectPayoutRequest,
@@ -106,6 +106,7 @@ __all__ = [
     "InspectPayoutRequest",
     "InspectRefundRequest",
     "InspectRequest",
+    "InspectVoidRequest",
     "LineKind",
     "Operation",
     "OutcomeUnknown",
@@ -253,6 +254,7 @@ Request = (
     | InspectRequest
     | CaptureRequest
     | VoidRequest
+    | InspectVoidRequest
     | RefundRequest
     | InspectRefundRequest
     | AddBankRequest

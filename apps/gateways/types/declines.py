@@ -25,14 +25,16 @@ class Action(StrEnum):
 class Decline:
     """`retryable`: the same card may well be accepted later. `action` is for the merchant.
 
-    `issuers`: the cardholder's bank said it, so another provider would hear the same.
+    `providers_own`: it says nothing of the card, the customer or their bank, nor of a risk that
+    somebody saw, so another provider may well take the same payment. Whatever is not known to be
+    so is taken for the issuer's.
     """
 
     code: str
     message: str
     action: Action
     retryable: bool = False
-    issuers: bool = True
+    providers_own: bool = False
 
 
 _TABLE = (
@@ -73,76 +75,74 @@ _TABLE = (
     Decline(
         "issuer_unavailable", "The card's bank could not be reached.", Action.LATER, retryable=True
     ),
+    # Stripe, "Card decline codes": "an error occurred while processing the card". What its table
+    # says of the issuer, `try_again_later` and `reenter_transaction`, is `issuer_unavailable`.
     Decline(
         "processing_error",
         "The provider could not process the card.",
         Action.LATER,
         retryable=True,
-        issuers=False,
+        providers_own=True,
     ),
+    # Our account there. PayPal, Orders v2 errors: `PAYEE_ACCOUNT_RESTRICTED`, "the merchant account
+    # is restricted", and its like; Stripe, error codes: `testmode_charges_only`, "your account has
+    # not been activated".
     Decline(
-        "duplicate", "The provider took it for a repetition.", Action.CONTACT_US, issuers=False
+        "account_restricted",
+        "The provider's account cannot take payments.",
+        Action.CONTACT_US,
+        providers_own=True,
     ),
-    Decline("test_card", "A test card was used.", Action.OTHER_METHOD, issuers=False),
+    Decline("duplicate", "The provider took it for a repetition.", Action.CONTACT_US),
+    Decline("test_card", "A test card was used.", Action.OTHER_METHOD),
     Decline(
         "blocked_by_provider",
         "The provider blocked the payment.",
         Action.OTHER_METHOD,
-        issuers=False,
     ),
-    Decline(
-        "provider_rejected", "The provider refused the request.", Action.CONTACT_US, issuers=False
-    ),
-    Decline(
-        "token_invalid", "The payment method is not usable.", Action.OTHER_METHOD, issuers=False
-    ),
+    Decline("provider_rejected", "The provider refused the request.", Action.CONTACT_US),
+    Decline("token_invalid", "The payment method is not usable.", Action.OTHER_METHOD),
+    # Stripe, error codes: `amount_too_large`, `amount_too_small`; PayPal: `MAX_VALUE_EXCEEDED`,
+    # `TRANSACTION_RECEIVING_LIMIT_EXCEEDED`, the limit of our account. The card's limits are
+    # `limit_exceeded`.
     Decline(
         "amount_not_supported",
         "The provider cannot take this amount in this currency.",
         Action.CONTACT_US,
-        issuers=False,
+        providers_own=True,
     ),
+    # Stripe: `payment_method_unactivated`, "not activated on your account"; PayPal:
+    # `NOT_ENABLED_FOR_CARD_PROCESSING`, `PAYEE_COUNTRY_NOT_SUPPORTED_FOR_PAYMENT_SOURCE`.
     Decline(
         "operation_not_supported",
         "The provider does not offer this.",
         Action.CONTACT_US,
-        issuers=False,
+        providers_own=True,
     ),
     Decline(
         "authorization_expired",
         "The authorization has lapsed.",
         Action.PAY_AGAIN,
-        issuers=False,
     ),
-    Decline(
-        "authorization_voided", "The authorization was voided.", Action.PAY_AGAIN, issuers=False
-    ),
-    Decline("not_authorized", "The payment is not authorized.", Action.CONTACT_US, issuers=False),
-    Decline(
-        "already_captured", "The payment was captured before.", Action.REFUND_IT, issuers=False
-    ),
-    Decline(
-        "already_refunded", "The payment was refunded before.", Action.CONTACT_US, issuers=False
-    ),
-    Decline("disputed", "The payment is disputed.", Action.ANSWER_DISPUTE, issuers=False),
+    Decline("authorization_voided", "The authorization was voided.", Action.PAY_AGAIN),
+    Decline("not_authorized", "The payment is not authorized.", Action.CONTACT_US),
+    Decline("already_captured", "The payment was captured before.", Action.REFUND_IT),
+    Decline("already_refunded", "The payment was refunded before.", Action.CONTACT_US),
+    Decline("disputed", "The payment is disputed.", Action.ANSWER_DISPUTE),
     Decline(
         "balance_insufficient",
         "The balance is too low.",
         Action.LATER,
         retryable=True,
-        issuers=False,
     ),
     Decline("refund_failed", "The refund failed.", Action.CONTACT_US),
-    Decline("payout_failed", "The bank did not take the money.", Action.CHECK_BANK, issuers=False),
+    Decline("payout_failed", "The bank did not take the money.", Action.CHECK_BANK),
     Decline(
         "bank_account_invalid",
         "The bank account cannot be paid to.",
         Action.CHECK_BANK,
-        issuers=False,
     ),
-    Decline(
-        "bank_account_removed", "The bank account was removed.", Action.CHECK_BANK, issuers=False
-    ),
+    Decline("bank_account_removed", "The bank account was removed.", Action.CHECK_BANK),
 )
 
 DECLINES: dict[str, Decline] = {row.code: row for row in _TABLE}

@@ -14,6 +14,7 @@ class Operation(StrEnum):
     INSPECT = "inspect"  # asks what became of it while the customer was away; changes nothing
     CAPTURE = "capture"
     VOID = "void"
+    INSPECT_VOID = "inspect_void"  # asks whether the object is over for good; changes nothing
     REFUND = "refund"
     INSPECT_REFUND = "inspect_refund"  # asks how a refund stands; changes nothing
     ADD_BANK = "add_bank"  # tells the provider of a bank account; moves no money
@@ -35,3 +36,12 @@ class BaseRequest:
     payment_id: UUID
 
     operation: ClassVar[Operation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectVoidRequest(BaseRequest):
+    """Ask whether an object is over: nothing was taken, and nobody can do anything with it."""
+
+    operation: ClassVar[Operation] = Operation.INSPECT_VOID
+
+    provider_reference: str

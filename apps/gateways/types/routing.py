@@ -87,11 +87,18 @@ class Route:
         }
 
 
+_WHY: Final = {
+    "never_sent": "the request was never sent",
+    "canceled": "it could not be confirmed, and was canceled",
+    "declined": "it declined for a reason of its own, ",
+}
+
+
 def in_words(route: Mapping[str, Any]) -> list[str]:
     """Why a payment went where it is: a route as a payment keeps it, a sentence a line."""
     steps = [
         f"then from {step['from']} to {step['to']} at {step['at'][:19]}Z: "
-        f"the request was {step['why'].replace('_', ' ')}"
+        f"{_WHY[step['why']]}{step.get('code', '')}"
         for step in route.get("fallbacks", ())
     ]
     return [*route.get("reasons", ()), *steps]

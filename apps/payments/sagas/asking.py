@@ -10,6 +10,7 @@ from apps.gateways.types import (
     ConfirmRequest,
     CreateRequest,
     InspectRequest,
+    InspectVoidRequest,
     ProviderPayment,
     Request,
     VoidRequest,
@@ -24,7 +25,7 @@ from apps.sagas.definition import Context, Decision, Ready, Wait
 SLOT_TAKEN = timedelta(seconds=1)
 SPREAD = timedelta(seconds=10)
 # An order of the merchant that comes while these are under way is found by the commit after them.
-MOVES_NOTHING = (CreateRequest, ConfirmRequest, InspectRequest)
+MOVES_NOTHING = (CreateRequest, ConfirmRequest, InspectRequest, InspectVoidRequest)
 
 
 def ready(context: Context, request: Request) -> Decision:

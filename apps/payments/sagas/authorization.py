@@ -22,7 +22,7 @@ from apps.gateways.types import (
 from apps.idempotency import services as idempotency
 from apps.payments import answers, fees, records
 from apps.payments.models import Payment
-from apps.payments.sagas import asking, capturing, refund
+from apps.payments.sagas import asking, capturing, refund, rerouting
 from apps.payments.sagas.refusals import ActionTimedOut, Voided
 from apps.payments.services import bank_transfers
 from apps.payments.types import Status
@@ -48,6 +48,8 @@ def authorize(context: Context) -> Decision:
         return Skip()
     if "create" not in context.results:
         return _create(context)
+    if rerouting.is_leaving(context):
+        return rerouting.leave(context) or _create(context)
     if "confirm" not in context.results:
         return _confirm(context)
     told = asking.last_told(context)

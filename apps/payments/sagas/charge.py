@@ -147,7 +147,10 @@ CHARGE = Saga(
         Local(fraud_check, undo=nothing),
         Remote(
             authorization.authorize,
-            calls=(gateways.CREATE, gateways.CONFIRM, gateways.INSPECT),
+            calls=(
+                *(gateways.CREATE, gateways.CONFIRM, gateways.INSPECT),
+                *(gateways.VOID, gateways.INSPECT_VOID),
+            ),
             then=authorization.authorized,
             otherwise=rerouting.reroute,
             undo=Remote(

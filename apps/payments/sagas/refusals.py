@@ -31,6 +31,13 @@ class ActionTimedOut(CardError):
     says = "The customer did not complete the authentication in time."
 
 
+class ProviderUnavailable(CardError):
+    """Nobody who could charge the payment could be reached in time; nothing was charged."""
+
+    code = "provider_unavailable"
+    says = "The payment provider could not be reached. Nothing was charged."
+
+
 class TransferNotReceived(DomainError):
     """The customer's bank transfer did not come in time."""
 

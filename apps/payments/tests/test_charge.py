@@ -125,6 +125,7 @@ class TestAdvice:
             "authorization_expired": (gateways.Action.PAY_AGAIN, False),
             "authorization_voided": (gateways.Action.PAY_AGAIN, False),
             "payment_rejected": (gateways.Action.OTHER_METHOD, False),
+            "provider_unavailable": (gateways.Action.LATER, True),
             "transfer_not_received": (gateways.Action.PAY_AGAIN, True),
         }
 

@@ -196,17 +196,28 @@ class TestWhatIsNoProof:
         assert_charged_once(merchant, simulator, paypal, payment_id, "stripe")
         assert paypal.book() == []
 
+    def test_is_a_refusal_to_look_at_the_request(
+        self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator
+    ) -> None:
+        """A 429 has left this machine, and the payment does not even try to leave."""
+        simulator.fault("create", "rate_limit")
+        payment_id = merchant.pay(10_000, saved_card(merchant)).json()["id"]
+        truth.finish_everything()
+
+        assert creates() == ["stripe ABSENT rate_limited", "stripe SUCCEEDED"]
+        assert_charged_once(merchant, simulator, paypal, payment_id, "stripe")
+
     @pytest.mark.parametrize(
         "token",
         [
-            *("pm_card_visa_chargeDeclined", "pm_card_visa_chargeDeclinedInsufficientFunds"),
-            *(
-                "pm_card_visa_chargeDeclinedProcessingError",
-                "pm_card_visa_chargeDeclinedFraudulent",
-            ),
+            *("pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"),
+            *("pm_card_chargeDeclinedLostCard", "pm_card_chargeDeclinedStolenCard"),
+            *("pm_card_chargeDeclinedVelocityLimitExceeded", "pm_card_chargeDeclinedExpiredCard"),
+            *("pm_card_chargeDeclinedIncorrectCvc", "pm_card_chargeDeclinedFraudulent"),
+            *("pm_card_radarBlock", "pm_card_nobody_has"),
         ],
     )
-    def test_is_a_refusal_whoever_refused(
+    def test_is_a_refusal_that_is_not_the_providers_own(
         self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator, token: str
     ) -> None:
         answer = merchant.pay(10_000, saved_card(merchant, token))
@@ -218,16 +229,17 @@ class TestWhatIsNoProof:
         assert charges(simulator, paypal, payment_id) == (0, 0)
         assert paypal.book() == []
 
-    @pytest.mark.parametrize("operation", [Operation.CONFIRM, Operation.CAPTURE])
+    @pytest.mark.parametrize("operations", [{"capture"}, {"confirm", "void"}])
     def test_is_a_refused_connection_once_there_is_an_object(
         self,
         merchant: Merchant,
         simulator: Simulator,
         paypal: PayPalSimulator,
-        operation: Operation,
+        operations: set[str],
     ) -> None:
+        """One that nobody can cancel either: see `test_leaving` for one that was canceled."""
         card = saved_card(merchant)
-        with stripe_refuses(simulator, frozenset({operation})):
+        with stripe_refuses(simulator, frozenset(map(Operation, operations))):
             payment_id = merchant.pay(10_000, card).json()["id"]
             truth.make_due(merchant.payment(payment_id))
             finish_runs()

@@ -84,6 +84,7 @@ class PayPal(Provider):
             Operation.INSPECT,
             Operation.CAPTURE,
             Operation.VOID,
+            Operation.INSPECT_VOID,
             Operation.REFUND,
             Operation.INSPECT_REFUND,
             Operation.INSPECT_DISPUTE,
@@ -98,6 +99,7 @@ class PayPal(Provider):
         Operation.CONFIRM: ORDERS_HORIZON_SECONDS,
         Operation.INSPECT: ORDERS_HORIZON_SECONDS,
     }
+    cancels: ClassVar[bool] = False
     topics: ClassVar[Mapping[str, Topic]] = events.TOPICS
 
     def __init__(
@@ -225,6 +227,20 @@ class PayPal(Provider):
     def find_payment(self, reference: str) -> ProviderPayment:
         with self._asking():
             return objects.payment(self._order(reference))
+
+    @override
+    def find_ended(self, reference: str) -> ProviderPayment:
+        """An order cannot be canceled; what nobody was asked to approve, only we could authorize.
+
+        Whether a request of ours to do so can still be under way, the journal has to say.
+        """
+        with self._asking():
+            order = self._order(reference)
+            payment = objects.payment(order)
+            is_untouched = order["status"] in objects.UNTOUCHED and not objects.authorization_of(
+                order
+            )
+            return _never_authorized(payment) if is_untouched else payment
 
     def find_refund(self, reference: str) -> ProviderRefund:
         with self._asking():

@@ -53,6 +53,8 @@ _REFUND_STATUS: Final = {
 # The payer's way to PayPal, under its name of today and that of older orders.
 _PAYER_LINKS: Final = ("payer-action", "approve")
 APPROVED: Final = "APPROVED"
+# Nobody was asked to approve it, and nothing was done with it.
+UNTOUCHED: Final = frozenset({"CREATED", "SAVED"})
 
 
 def payment(order: Mapping[str, Any]) -> ProviderPayment:

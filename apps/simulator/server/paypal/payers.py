@@ -26,6 +26,7 @@ PAYERS: dict[str, Payer] = {
     "payer_cannot_pay": Payer(issue="PAYER_CANNOT_PAY"),
     "payer_locked": Payer(issue="PAYER_ACCOUNT_LOCKED_OR_CLOSED"),
     "payer_over_limit": Payer(issue="TRANSACTION_LIMIT_EXCEEDED"),
+    "payer_of_restricted_payee": Payer(issue="PAYEE_ACCOUNT_RESTRICTED"),
     "payer_refused": Payer(issue="TRANSACTION_REFUSED"),
     "payer_card_expired": Payer(issue="REFERENCED_CARD_EXPIRED"),
     "payer_agreement_canceled": Payer(issue="AGREEMENT_ALREADY_CANCELLED"),
