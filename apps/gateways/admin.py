@@ -22,7 +22,7 @@ from apps.gateways.models import (
     ProviderObject,
     RoutingRule,
 )
-from apps.gateways.services.rules import require_sound
+from apps.gateways.services.rules import require_place, require_sound
 from apps.gateways.types import Rule, Tally
 
 if TYPE_CHECKING:
@@ -142,11 +142,15 @@ class RuleForm(_Form):
             self.add_error(error.param if error.param in self.fields else None, error.message)
 
     def _post_clean(self) -> None:
-        """The model's own checks want columns that the form does not have; the service checks."""
+        """The model's own checks want columns that the form does not have; the service checks.
+
+        What it says of the position holds until the page's commit, in which the rule is set.
+        """
         if not self.errors:
-            taken = RoutingRule.objects.exclude(id=self.instance.id)
-            if taken.filter(position=self.cleaned_data["position"]).exists():
-                self.add_error("position", "Another rule stands there.")
+            try:
+                require_place(self.rule)
+            except DomainError as error:
+                self.add_error("position", error.message)
 
     @property
     def rule(self) -> Rule:

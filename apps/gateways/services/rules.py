@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.audit import services as audit
 from apps.core import db, money
@@ -22,6 +22,9 @@ from apps.merchants.services import require_country
 
 RULES_LIMIT: Final = 200
 PROVIDERS_LIMIT: Final = 10
+
+
+_ONE_AFTER_ANOTHER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 class PositionTaken(Conflict):
@@ -43,12 +46,11 @@ def set_rule(*, rule: Rule, actor: Actor, now: datetime) -> RoutingRule:
     """
     require_sound(rule)
     with transaction.atomic():
+        require_place(rule)
         if rule.merchant_id is not None:
             merchants.get(rule.merchant_id)
         before = RoutingRule.objects.select_for_update().filter(id=rule.id).first()
         others = RoutingRule.objects.exclude(id=rule.id)
-        if others.filter(position=rule.position).exists():
-            raise PositionTaken(f"Another rule stands at {rule.position}.", param="position")
         if before is None and others.count() >= RULES_LIMIT:
             raise InvalidRequest(f"There are {RULES_LIMIT} rules already.", param="position")
         row = RoutingRule.from_rule(rule, now=now, created_at=before.created_at if before else now)
@@ -56,6 +58,20 @@ def set_rule(*, rule: Rule, actor: Actor, now: datetime) -> RoutingRule:
         facts = {"rule": _facts(rule), **({"was": _facts(before.as_rule())} if before else {})}
         _record("routing_rule.changed" if before else "routing_rule.added", rule, facts, actor, now)
     return row
+
+
+def require_place(rule: Rule) -> None:
+    """Whether a rule may stand at its position, which nobody else takes until the commit.
+
+    Transaction: the caller's `atomic`; whoever sets a rule meanwhile waits for its end.
+
+    :raises PositionTaken: another rule stands there.
+    """
+    assert connection.in_atomic_block, "a place is kept until the commit"
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AFTER_ANOTHER, ["gateways.routing_rules"])
+    if RoutingRule.objects.exclude(id=rule.id).filter(position=rule.position).exists():
+        raise PositionTaken(f"Another rule stands at {rule.position}.", param="position")
 
 
 def remove_rule(*, rule_id: UUID, actor: Actor, now: datetime) -> None:

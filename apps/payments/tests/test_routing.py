@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -13,11 +16,13 @@ from apps.audit.models import AuditEntry
 from apps.core import clock, ids
 from apps.core.money import Money
 from apps.gateways import services as gateways
-from apps.gateways.models import ProviderCall
+from apps.gateways.models import ProviderCall, RoutingRule
+from apps.gateways.services import PositionTaken
 from apps.gateways.types import Rule
 from apps.payments.tests import purses, truth
 from apps.payments.tests.cards import saved_card, stripe_refuses
 from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.payments.tests.threads import at_once
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
@@ -31,6 +36,65 @@ def provider_of(merchant: Merchant, source: str, amount: int = 10_000, **more: A
     answer = merchant.pay(amount, source, **more)
     assert answer.status_code == 201, answer.content
     return str(answer.json()["provider"])
+
+
+class TestTwoStaffAtTheSameMoment:
+    def test_take_one_position_once_and_the_second_is_told(
+        self, merchant: Merchant, admin_client: Client
+    ) -> None:
+        """The second asks while the first one's rule is set, and not committed yet."""
+        asked = Event()
+
+        def set_first() -> None:
+            with transaction.atomic():
+                set_rule(("stripe", 100))
+                asked.set()
+                wait_for_a_lock()
+
+        def ask_second() -> Any:
+            assert asked.wait(timeout=20)
+            return admin_client.post(reverse("admin:gateways_routingrule_add"), FORM)
+
+        _, answer = at_once([set_first, ask_second])
+
+        assert answer.status_code == 200
+        assert answer.context["adminform"].form.errors == {
+            "position": ["Another rule stands at 10."]
+        }
+        assert RoutingRule.objects.count() == 1
+        assert AuditEntry.objects.filter(action__startswith="routing_rule.").count() == 1
+
+    def test_is_a_clear_refusal_of_the_service_too(self, merchant: Merchant) -> None:
+        def ask() -> str:
+            try:
+                set_rule(("stripe", 100))
+            except PositionTaken as error:
+                return error.message
+            return ""
+
+        assert sorted(at_once([ask] * 4)) == ["", *["Another rule stands at 10."] * 3]
+
+
+FORM = {
+    **dict.fromkeys(("merchant", "amount_from", "amount_to"), ""),
+    **dict.fromkeys(("method", "currency", "country"), "*"),
+    "position": "10",
+    "name": "the second",
+    "split": "stripe 100",
+}
+
+
+def wait_for_a_lock() -> None:
+    """Until somebody waits for what this transaction holds."""
+    end = time.monotonic() + 20
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+    with connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @pytest.mark.usefixtures("paypal")
