@@ -150,6 +150,8 @@ if PAYSYS_MODE == "test" and not PAYPAL_CLIENT_ID:
 PAYSYS_PROVIDER = env.str("PAYSYS_PROVIDER", "stripe")
 # So many calls of a provider's operation within a minute say how well it does; 0: nobody counts.
 PAYSYS_CIRCUIT_CALLS = env.int("PAYSYS_CIRCUIT_CALLS", 10)
+# For so long a payment waits for a provider that nobody reaches; then it fails, uncharged.
+PAYSYS_UNREACHED_SECONDS = env.int("PAYSYS_UNREACHED_SECONDS", 900)
 # Whose tokens a saved payment method may have.
 PAYSYS_TOKEN_PROVIDERS = ("stripe", "paypal")
 PAYSYS_DEBIT_PROVIDERS = ("stripe",)  # and who debits bank accounts by them

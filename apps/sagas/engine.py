@@ -134,7 +134,8 @@ class Turn:
         self.run.attempts, self.run.last_error = 0, ""
         with db.unit():
             if observation is not None and not self._record(observation, now):
-                return self._pause(now, patience.look_up_delay(self.run.look_ups))
+                delay = patience.look_up_delay(self.run.look_ups, is_unsent=observation.unsent)
+                return self._pause(now, delay)
             if observation is not None and self.careful:
                 following = _Next.COMMIT
             elif stopping.is_set():

@@ -8,6 +8,7 @@ from apps.core import cards, db
 
 # When to ask again how a call ended: seconds after each answer that could not tell.
 LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
+UNSENT_SECONDS = 60  # the longest until what never left is tried again: nobody has anything of it
 RETRY_LIMIT = 12
 STALE_LIMIT = 5
 # Serialization failure, deadlock, and a unique key that somebody else took first.
@@ -25,8 +26,9 @@ def first_line(error: Exception) -> str:
     return cards.scrub(str(error).partition("\n")[0])
 
 
-def look_up_delay(attempts: int) -> float:
-    return LOOK_UP_AFTER[min(attempts, len(LOOK_UP_AFTER)) - 1]
+def look_up_delay(attempts: int, *, is_unsent: bool = False) -> float:
+    delay = LOOK_UP_AFTER[min(attempts, len(LOOK_UP_AFTER)) - 1]
+    return min(delay, UNSENT_SECONDS) if is_unsent else delay
 
 
 def retry_delay(attempts: int) -> float:

@@ -23,7 +23,7 @@ from apps.idempotency import services as idempotency
 from apps.payments import answers, fees, records
 from apps.payments.models import Payment
 from apps.payments.sagas import asking, capturing, refund, rerouting
-from apps.payments.sagas.refusals import ActionTimedOut, Voided
+from apps.payments.sagas.refusals import ActionTimedOut, ProviderUnavailable, Voided
 from apps.payments.services import bank_transfers
 from apps.payments.types import Status
 from apps.sagas.definition import Context, Decision, Outcome, Skip, Wait
@@ -110,8 +110,11 @@ def store_answer(payment: Payment) -> None:
 
 
 def _create(context: Context) -> Decision:
+    """:raises ProviderUnavailable: nobody could be reached for too long, so nobody is asked."""
     payment: Payment = context.subject
-    return asking.ready(
+    if rerouting.is_given_up(context):
+        raise ProviderUnavailable
+    decision = asking.ready(
         context,
         CreateRequest(
             provider=payment.provider,
@@ -123,6 +126,10 @@ def _create(context: Context) -> Decision:
             is_debit=payment.is_by_debit,
         ),
     )
+    gives_up_at = rerouting.gives_up_at(payment)
+    if isinstance(decision, Wait) and context.now < gives_up_at < decision.until:
+        return Wait(gives_up_at, decision.reason)
+    return decision
 
 
 def _confirm(context: Context) -> Decision:

@@ -19,6 +19,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
+
 from apps.core.errors import CardError, DomainError
 from apps.core.types import Actor
 from apps.gateways import selectors as gateways
@@ -48,7 +50,7 @@ def reroute(context: Context) -> bool:
     is_refused = observed.outcome is Outcome.FAILED
     if context.answered == Operation.CREATE and payment.void_requested_at is None:
         if _never_left(observed):
-            return go_elsewhere(context, why="never_sent")
+            return is_given_up(context) or go_elsewhere(context, why="never_sent")
         # Of a second request's refusal nobody can say what the first one has made.
         is_nothing = is_refused and observed.answered and _is_own(observed)
         is_gone = is_nothing and go_elsewhere(context, why="declined", code=observed.code)
@@ -58,6 +60,26 @@ def reroute(context: Context) -> bool:
     if context.answered == Operation.CONFIRM:
         return (is_refused or _never_left(observed)) and may_leave(context)
     return is_refused and context.answered in (Operation.VOID, Operation.INSPECT_VOID)
+
+
+def gives_up_at(payment: Payment) -> datetime:
+    """Until when a payment of which there is nothing anywhere waits for somebody to take it."""
+    return payment.created_at + timedelta(seconds=settings.PAYSYS_UNREACHED_SECONDS)
+
+
+def is_given_up(context: Context) -> bool:
+    """Whether its time is over, and no provider can have anything of it.
+
+    As soon as anything was sent, or may have been, no time is ever over.
+    """
+    payment: Payment = context.subject
+    if context.now < gives_up_at(payment):
+        return False
+    # What this commit records is not in the journal yet.
+    is_known = not context.answered or (
+        context.answered == Operation.CREATE and _never_left(context.observed)
+    )
+    return is_known and gateways.is_nowhere(book_id=payment.book_id, payment_id=payment.id)
 
 
 # --- away from an object --------------------------------------------------------------------------
