@@ -31,6 +31,7 @@ from paysys.up.plan import Plan, persistent_secrets
 
 READY_SECONDS = 90.0
 STEP_SECONDS = 240.0
+BELL_SECONDS = 60.0  # a bell that was not answered for so long is not worth keeping
 _MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
 # Its command depends on its environment, which is not ours.
 _SERVE = (sys.executable, "-m", "paysys.serve")
@@ -202,7 +203,7 @@ class Stack:
         assert self._redis is not None
         celery = Celery(broker=self._redis.url, set_as_current=False)
         with celery, suppress(OperationalError, OSError):
-            celery.send_task(task, retry=False)
+            celery.send_task(task, retry=False, expires=BELL_SECONDS)
 
     def drop_connections(self, rng: random.Random) -> int:
         """End some of the application's sessions in the database; how many."""
