@@ -29,7 +29,7 @@ from paysys.soak.parts import Part
 from paysys.soak.proxy import Wire
 from paysys.up.plan import Plan, persistent_secrets
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
 STEP_SECONDS = 240.0
 BELL_SECONDS = 60.0  # a bell that was not answered for so long is not worth keeping
 _MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
