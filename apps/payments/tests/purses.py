@@ -58,6 +58,22 @@ def fund(merchant: Merchant, wallet_id: UUID, amount: Money) -> None:
         )
 
 
+def take(merchant: Merchant, public_id: str, amount: Money) -> None:
+    """Some of it leaves by our bank account, whatever the state of the wallet."""
+    wallet_id = ids.decode("wallet", public_id)
+    with transaction.atomic():
+        ledger.post(
+            book_id=merchant.book_id,
+            reference=f"cash:{ids.new_id()}",
+            kind="cash",
+            lines=[
+                debit(chart.wallet_available(wallet_id), amount),
+                credit(chart.PLATFORM_BANK, amount),
+            ],
+            occurred_at=clock.now(),
+        )
+
+
 def held(merchant: Merchant, public_id: str, minor: int) -> str:
     """A stand-alone hold on a wallet in dollars, for a day; its public id."""
     hold_id, now = ids.new_id(), clock.now()

@@ -15,6 +15,7 @@ from apps.payments.models import Dispute
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import assert_whole, hear, only_dispute, open_dispute
+from apps.payments.tests.test_bad_input import UNREADABLE, send
 from apps.payments.tests.test_erasure import erase, tables_with
 from paysys.testing.simulator import Simulator
 
@@ -232,6 +233,23 @@ class TestWhatIsRefused:
         before = truth.counts()
         answered = merchant.post(f"/v1/disputes/{dispute_id}/evidence", body)
         self.refused(answered, before, (400, "parameter_invalid"))
+
+    def test_whatever_else_is_sent(self, merchant: Merchant, simulator: Simulator) -> None:
+        _, dispute_id, _ = disputed(merchant, simulator)
+        path, before = f"/v1/disputes/{dispute_id}", truth.counts()
+        sent = [*UNREADABLE.values()]
+        for wild in (None, True, 0, 2**62, 1.5, "", "\x01", "\u202e", [], [[]], {}, {"a": [1]}):
+            evidence = [{"texts": wild, "submit": 0}, {"texts": {"product_description": [wild]}}]
+            evidence += [{"submit": wild, "more": wild}, {"texts": {"uncategorized_text": ["x"]}}]
+            sent += [json.dumps(body).encode() for body in evidence]
+
+        for body in sent:
+            for order in ("evidence", "accept"):
+                answered = send(merchant, f"{path}/{order}", body)
+                assert answered.status_code == 400, (order, body, answered.content)
+
+        assert {**truth.counts(), "idempotency_key": 0} == {**before, "idempotency_key": 0}
+        assert only_dispute(merchant).version == 1
 
 
 class TestErasure:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from apps.core import clock
 from apps.core.money import Money
+from apps.ledger import selectors as ledger_selectors
 from apps.payments.models import ExcessCase
+from apps.payments.sagas import disputing
 from apps.payments.services import quotes
 from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -23,6 +28,9 @@ from apps.payments.tests.objections import (
     reserve_refund,
     usd,
 )
+from apps.payments.tests.threads import at_once
+from apps.sagas.models import Run
+from apps.wallets import selectors as wallets_selectors
 from paysys.testing.simulator import Simulator
 
 
@@ -186,6 +194,54 @@ class TestATopUp:
         before = merchant.balance(PAYABLE)
 
         hear(simulator)
+
+        assert_whole(merchant, simulator, payment_id, alone=False)
+        assert purses.inside(merchant, wallet) == (0, 0)
+        assert merchant.balance(PAYABLE) - before == usd("100.00")
+
+    def test_takes_what_is_left_where_something_leaves_the_wallet_at_this_moment(
+        self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=0)
+        open_dispute(simulator, payment_id)
+        read = ledger_selectors.balance
+
+        def just_before(**what: Any) -> Money:
+            there = read(**what)
+            monkeypatch.undo()
+            at_once([lambda: purses.take(merchant, wallet, usd("40.00"))])
+            return there
+
+        monkeypatch.setattr(disputing.ledger_selectors, "balance", just_before)
+
+        hear(simulator)
+        truth.finish_everything()
+
+        dispute = assert_whole(merchant, simulator, payment_id, alone=False)
+        assert (dispute.bearer_amount, dispute.shortfall) == (60, 40)
+        assert purses.inside(merchant, wallet) == (0, 0)
+        assert not Run.objects.filter(status="COMPENSATED").exists(), "it looked again, and at once"
+
+    def test_into_a_wallet_that_closes_at_this_moment_goes_to_the_merchant_when_won(
+        self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=0)
+        reference = open_dispute(simulator, payment_id)
+        hear(simulator)
+        simulator.decide(reference, "win")
+        before, read = merchant.balance(PAYABLE), wallets_selectors.get_wallet
+
+        def just_before(**what: Any) -> Any:
+            found = read(**what)
+            monkeypatch.undo()
+            [closed] = at_once([lambda: merchant.post(f"/v1/wallets/{wallet}/close")])
+            assert closed.status_code == 200
+            return found
+
+        monkeypatch.setattr(disputing.wallets_selectors, "get_wallet", just_before)
+
+        hear(simulator)
+        truth.finish_everything()
 
         assert_whole(merchant, simulator, payment_id, alone=False)
         assert purses.inside(merchant, wallet) == (0, 0)
