@@ -182,7 +182,8 @@ def _booked(apply: Callable[..., bool], line: StatementLine, now: datetime) -> b
 def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
     """Book one line that the provider has paid out.
 
-    False: it is booked already, is not ours, or is about a payment not captured in our books yet.
+    False: it is booked already, is not ours, or is about a payment not captured in our books yet,
+    or one that was charged by another provider.
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; the payment stays locked until its commit.
     """
@@ -196,6 +197,9 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
         return False
     with transaction.atomic():
         payment = selectors.lock(owner.book_id, owner.payment_id)
+        if line.provider != payment.provider:  # of an object that it has left: never its charge
+            log.error("payments.line_of_a_left_object", line=line.line_reference)
+            return False
         # A capture whose answer we still wait for is settled once it is in the books.
         is_booked = selectors.has_settlement_line(payment, line.provider, line.line_reference)
         is_dispute = line.kind in disputes.DISPUTE_KINDS

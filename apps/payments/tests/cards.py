@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from apps.gateways import providers
 from apps.gateways.providers.stripe import Stripe
 from apps.gateways.types import Operation
@@ -14,6 +16,12 @@ from apps.payments.tests.conftest import Merchant
 from paysys.testing.simulator import Simulator
 
 ALL = frozenset(Operation)
+
+
+@pytest.fixture(autouse=True)
+def nobody_hurries(settings: Any) -> None:
+    """For whoever imports it: two providers are asked before an answer, on any machine."""
+    settings.PAYSYS_ANSWER_SECONDS = 20.0
 
 
 def saved_card(

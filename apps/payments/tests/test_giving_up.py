@@ -12,12 +12,13 @@ from apps.core import clock
 from apps.gateways.models import ProviderCall
 from apps.gateways.types import Operation
 from apps.payments.tests import purses, truth
-from apps.payments.tests.cards import saved_card, stripe_refuses
+from apps.payments.tests.cards import nobody_hurries, saved_card, stripe_refuses
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.test_health import CALLS, break_stripe, cool_down
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
+__all__ = ["nobody_hurries"]
 CONFIRM = frozenset({Operation.CONFIRM})
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from apps.core import clock
 from apps.core.money import Money
 from apps.gateways.models import ProviderCall
-from apps.gateways.types import Declined, Operation
+from apps.gateways.types import Declined, LineKind, Operation, StatementLine
+from apps.payments import services
 from apps.payments.models import Payment
 from apps.payments.tests import purses, truth
-from apps.payments.tests.cards import saved_card, stripe_refuses
+from apps.payments.tests.cards import nobody_hurries, saved_card, stripe_refuses
 from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.killing import at_every_moment, survive
 from apps.payments.tests.news import tell
@@ -25,14 +27,9 @@ from apps.sagas import services as engine
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
+__all__ = ["nobody_hurries"]
 OWN = "pm_card_chargeDeclinedProcessingError"
 CONFIRM = frozenset({Operation.CONFIRM})
-
-
-@pytest.fixture(autouse=True)
-def nobody_hurries(settings: Any) -> None:
-    """Seven calls before an answer take their time on a busy machine."""
-    settings.PAYSYS_ANSWER_SECONDS = 20.0
 
 
 def asked(provider: str) -> list[str]:
@@ -279,7 +276,6 @@ class TestAnObjectThatCannotBeConfirmed:
 def assert_moved(
     merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator, payment_id: str
 ) -> None:
-    """Charged once, at PayPal, beside other payments that wait at Stripe."""
     payment = merchant.payment(payment_id)
     assert (payment.status, payment.provider) == ("CAPTURED", "paypal")
     assert charges(simulator, paypal, payment_id) == (0, 1)
@@ -345,6 +341,22 @@ class TestNewsOfTheFirstObject:
         payment = assert_charged_once(merchant, simulator, paypal, payment_id, "paypal")
         assert payment.version == before.version
         assert asked("stripe") == LEFT
+
+    def test_that_money_came_in_is_not_booked_as_the_payments(
+        self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator
+    ) -> None:
+        payment_id = merchant.captured(10_000, saved_card(merchant, OWN))
+        [intent] = simulator.book()
+        now = clock.now()
+        line = StatementLine(
+            provider="stripe", line_reference="txn_1", kind=LineKind.CHARGE, gross_minor=10_000,
+            fee_minor=0, net_minor=10_000, currency="USD", occurred_at=now, available_on=now,
+            payment_reference=intent["id"], payout_reference="po_1",
+        )  # fmt: skip
+
+        assert services.apply_settlement(line, now=now) is False
+        assert merchant.payment(payment_id).settled_at is None
+        assert truth.postings_in(merchant)["settlement"] == 0
 
 
 MARK = "UPDATE gateways_provider_call SET canceled_at = now() WHERE call = 'create'"
