@@ -26,6 +26,7 @@ SECRETS = {
     "PAYSYS_MODE": "test",
     "PAYSYS_QUEUE": "record",
     "PAYSYS_CIRCUIT_CALLS": "0",  # many tests are all about failing calls
+    "PAYSYS_ANSWER_SECONDS": "20",  # a busy machine is not what is tested
     "SECRET_KEY": "a-key-of-the-tests-which-protects-nothing-at-all",
     "PAYSYS_KEY_PEPPER": "a-pepper-of-the-tests-which-protects-nothing",
     "PAYSYS_FIELD_KEYS": ",".join(

@@ -21,7 +21,7 @@ from paysys.testing.paypal import PayPalSimulator
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HOLD_SECONDS = "0.2"
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """A process that dies at a chosen moment: nothing of it runs any more, and its lease is held.
 
-A moment is before or after every message that writes to the database, and before or after every
-call to the provider. Flows are killed one moment later each time until one comes through, so the
-list of moments is never written down and never out of date.
+A moment is before the first thing that lasts and after each: a commit, a call to the provider.
+What a process knew dies with it, and a transaction that was open is rolled back, so that any two
+deaths with nothing lasting in between are the same death. Flows are killed one moment later each
+time until one comes through: the list of moments is never written down and never out of date.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import ExitStack, suppress
 from itertools import count
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.gateways import providers
 
@@ -30,12 +31,13 @@ class Axe:
         self.moment = moment
         self.passed = 0
         self.fell = ""
+        self._something_lasts = True
 
     def __enter__(self) -> Axe:
         self._stack = ExitStack()
         self._stack.enter_context(connection.execute_wrapper(self._execute))
         for name in ("stripe", "paypal"):
-            watched = _Watched(providers.get(name), self.pass_by)
+            watched = _Watched(providers.get(name), self)
             self._stack.enter_context(providers.using(name, watched))  # type: ignore[arg-type]
         return self
 
@@ -49,10 +51,18 @@ class Axe:
         what = f"{'+'.join(tables) or sql[:40]}"
         self.pass_by(f"before writing {what}")
         result = execute(sql, params, many, context)
+        transaction.on_commit(self.note)  # at once, where no transaction is open
         self.pass_by(f"after writing {what}")
         return result
 
+    def note(self) -> None:
+        """Something has happened that outlives the process."""
+        self._something_lasts = True
+
     def pass_by(self, where: str) -> None:
+        if not self._something_lasts:
+            return
+        self._something_lasts = False
         self.passed += 1
         if self.passed == self.moment:
             self.fell = f"moment {self.moment}: {where}"
@@ -77,27 +87,25 @@ class RealAxe(Axe):
 class _Watched:
     """The provider, with somebody standing before and after each call."""
 
-    def __init__(self, provider: Any, pass_by: Callable[[str], None]) -> None:
+    def __init__(self, provider: Any, axe: Axe) -> None:
         self._provider = provider
-        self._pass_by = pass_by
+        self._axe = axe
 
     def send(self, request: Any, **facts: Any) -> Any:
-        return self._watch(str(request.operation), self._provider.send, request, facts)
+        self._axe.pass_by(f"before {request.operation}")
+        try:
+            return self._provider.send(request, **facts)
+        finally:
+            self._axe.note()
+            self._axe.pass_by(f"after {request.operation}")
 
     def look_up(self, request: Any, **facts: Any) -> Any:
-        return self._watch(
-            f"look-up of {request.operation}", self._provider.look_up, request, facts
-        )
+        """It changes nothing out there."""
+        self._axe.pass_by(f"before the look-up of {request.operation}")
+        return self._provider.look_up(request, **facts)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._provider, name)
-
-    def _watch(self, what: str, call: Any, request: Any, facts: Any) -> Any:
-        self._pass_by(f"before {what}")
-        try:
-            return call(request, **facts)
-        finally:
-            self._pass_by(f"after {what}")
 
 
 def at_every_moment(run: Callable[[Axe], None]) -> int:

@@ -97,7 +97,7 @@ class TestACharge:
                 assert payment.status == "CAPTURED", axe.fell
                 assert truth.postings_in(merchant) == {"capture": 1, "credit": 1}, axe.fell
 
-        assert at_every_moment(run) >= 12
+        assert at_every_moment(run) >= 8
 
     @pytest.mark.parametrize(
         ("op", "kind"), [("confirm", "reset_after"), ("capture", "error_after")]
@@ -118,7 +118,7 @@ class TestACharge:
             payment = ended(merchant, simulator, axe.fell)
             assert payment is None or payment.status == "CAPTURED", axe.fell
 
-        assert at_every_moment(run) >= 16
+        assert at_every_moment(run) >= 15
 
     def test_that_is_declined_leaves_nothing_anywhere(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -129,7 +129,7 @@ class TestACharge:
                 assert (payment.status, payment.failure_code) == ("FAILED", "card_declined")
                 assert simulator.effects(truth.public_id(payment))["canceled"] == 1, axe.fell
 
-        assert at_every_moment(run) >= 14
+        assert at_every_moment(run) >= 8
 
     def test_with_3_d_secure_is_made_once(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -146,7 +146,7 @@ class TestACharge:
             assert payment is not None
             assert payment.status == "CAPTURED", axe.fell
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 7
 
 
 class TestAnOrder:
@@ -161,7 +161,7 @@ class TestAnOrder:
             assert payment.status == ("CAPTURED" if is_ordered else "AUTHORIZED"), axe.fell
             assert payment.amount_captured == (60 if is_ordered else 0)
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 6
 
     def test_to_void_is_carried_out_once(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -175,7 +175,7 @@ class TestAnOrder:
             outside = simulator.effects(truth.public_id(payment))
             assert outside["canceled"] == is_ordered, axe.fell
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 11
 
 
 class TestARefund:
@@ -195,7 +195,7 @@ class TestARefund:
             assert payment.amount_refunded == 40 * booked["refund"], axe.fell
             assert simulator.effects(truth.public_id(payment))["refunds"] == booked["refund"]
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 5
 
     def test_that_fails_after_it_succeeded_goes_back_once(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -222,7 +222,7 @@ class TestARefund:
             booked = truth.postings_in(merchant)
             assert (booked["undo refund"], booked["undo refund_reserve"]) == (1, 1), axe.fell
 
-        assert at_every_moment(run) >= 6
+        assert at_every_moment(run) >= 5
 
 
 class Refused(Conflict):
@@ -262,7 +262,7 @@ class TestACompensation:
                 }, axe.fell
                 assert simulator.effects(truth.public_id(payment))["refunds"] == 1
 
-        assert at_every_moment(run) >= 16
+        assert at_every_moment(run) >= 18
 
 
 def killed_at(where: str, act: Callable[[], Any]) -> None:

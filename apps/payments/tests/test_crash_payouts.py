@@ -139,7 +139,7 @@ class TestSending:
             survive(axe, owner.send)
             assert ended(owner, simulator, axe.fell) in ("", "IN_TRANSIT")
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 6
 
     @pytest.mark.parametrize(
         ("op", "kind"),
@@ -160,7 +160,7 @@ class TestSending:
             survive(axe, act)
             assert ended(owner, simulator, axe.fell) in ("", "IN_TRANSIT"), axe.fell
 
-        assert at_every_moment(run) >= 10
+        assert at_every_moment(run) >= 13
 
     def test_that_is_refused_at_once_gives_everything_back(
         self, make: Make, simulator: Simulator
@@ -170,7 +170,7 @@ class TestSending:
             survive(axe, owner.send)
             assert ended(owner, simulator, axe.fell) in ("", "FAILED")
 
-        assert at_every_moment(run) >= 6
+        assert at_every_moment(run) >= 4
 
 
 class TestTheBanksWord:
@@ -187,7 +187,7 @@ class TestTheBanksWord:
 
             assert ended(owner, simulator, axe.fell) == status, axe.fell
 
-        assert at_every_moment(run) >= 6
+        assert at_every_moment(run) >= 5
 
     def test_whose_answer_was_lost_is_asked_for_again(
         self, make: Make, simulator: Simulator
@@ -203,7 +203,7 @@ class TestTheBanksWord:
 
             assert ended(owner, simulator, axe.fell) == "PAID", axe.fell
 
-        assert at_every_moment(run) >= 6
+        assert at_every_moment(run) >= 14
 
     def test_told_while_a_worker_dies_is_not_lost(self, make: Make, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -242,7 +242,7 @@ class TestAReturn:
             news.apply_all()
             assert ended(owner, simulator, axe.fell) == "RETURNED", axe.fell
 
-        assert at_every_moment(run) >= 8
+        assert at_every_moment(run) >= 7
 
 
 class TestAProcessThatIsKilled:

@@ -313,7 +313,7 @@ class TestKilledAtAnyMoment:
                 public_id = truth.public_id(payment)
                 assert_charged_once(merchant, simulator, paypal, public_id, payment.provider)
 
-        assert at_every_moment(run) >= 12
+        assert at_every_moment(run) >= 10
         assert ended_at == {"stripe", "paypal"}
 
     def test_and_worked_on_by_many_at_once_it_is_charged_once(
