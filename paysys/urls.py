@@ -32,6 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/disputes", payments.Disputes.as_view()),
     path("v1/disputes/<str:dispute_id>", payments.OneDispute.as_view()),
     path("v1/disputes/<str:dispute_id>/evidence", payments.Evidence.as_view()),
+    path("v1/disputes/<str:dispute_id>/files", payments.DisputeFiles.as_view()),
+    path("v1/disputes/<str:dispute_id>/files/<str:file_id>", payments.OneDisputeFile.as_view()),
     path("v1/disputes/<str:dispute_id>/accept", payments.Accept.as_view()),
     path("v1/quotes", payments.Quotes.as_view()),
     path("v1/quotes/<str:quote_id>", payments.OneQuote.as_view()),

@@ -45,7 +45,7 @@ from apps.core.pagination import (
     query_of,
     turn_of,
 )
-from apps.core.parsing import StrictJSONParser, loads
+from apps.core.parsing import OneFileParser, StrictJSONParser, Upload, loads
 
 __all__ = [
     "CURSORS",
@@ -54,9 +54,11 @@ __all__ = [
     "ApiView",
     "CurrencyField",
     "MetadataField",
+    "OneFileParser",
     "StrictJSONParser",
     "StrictSerializer",
     "TextField",
+    "Upload",
     "book_of",
     "currency_of",
     "error_body",

@@ -35,14 +35,18 @@ class EncryptedColumn:
 
     table: str
     column: str
+    batch: int = 500  # rows that `rotate_keys` may hold at once
 
 
 _registry: set[EncryptedColumn] = set()
 
 
-def register(*, table: str, column: str) -> None:
-    """Name an encrypted column; called by the app that owns it when it is loaded."""
-    _registry.add(EncryptedColumn(table, column))
+def register(*, table: str, column: str, batch: int = 500) -> None:
+    """Name an encrypted column; called by the app that owns it when it is loaded.
+
+    `batch`: less where a row is large.
+    """
+    _registry.add(EncryptedColumn(table, column, batch))
 
 
 def columns() -> list[EncryptedColumn]:
@@ -52,11 +56,7 @@ def columns() -> list[EncryptedColumn]:
 
 def encrypt(plain: str, *, table: str, column: str, row_id: UUID, book_id: UUID) -> str:
     """The token of `plain` for this place, under the current key. Another one at every call."""
-    key_id, keys = current_key_id(), _keys(settings.PAYSYS_FIELD_KEYS)
-    nonce = os.urandom(NONCE_BYTES)
-    place = _place(key_id, table, column, row_id, book_id)
-    sealed = nonce + keys[key_id].encrypt(nonce, plain.encode(), place)
-    return f"{VERSION}.{key_id}.{urlsafe_b64encode(sealed).decode()}"
+    return encrypt_bytes(plain.encode(), table=table, column=column, row_id=row_id, book_id=book_id)
 
 
 def decrypt(token: str, *, table: str, column: str, row_id: UUID, book_id: UUID) -> str:
@@ -64,6 +64,21 @@ def decrypt(token: str, *, table: str, column: str, row_id: UUID, book_id: UUID)
 
     :raises Undecryptable: a token of another place, a changed one, or of an unknown key.
     """
+    plain = decrypt_bytes(token, table=table, column=column, row_id=row_id, book_id=book_id)
+    return plain.decode()
+
+
+def encrypt_bytes(plain: bytes, *, table: str, column: str, row_id: UUID, book_id: UUID) -> str:
+    """As `encrypt`, of what is no text. The token is a third longer."""
+    key_id, keys = current_key_id(), _keys(settings.PAYSYS_FIELD_KEYS)
+    nonce = os.urandom(NONCE_BYTES)
+    place = _place(key_id, table, column, row_id, book_id)
+    sealed = nonce + keys[key_id].encrypt(nonce, plain, place)
+    return f"{VERSION}.{key_id}.{urlsafe_b64encode(sealed).decode()}"
+
+
+def decrypt_bytes(token: str, *, table: str, column: str, row_id: UUID, book_id: UUID) -> bytes:
+    """What `encrypt_bytes` was given; raises as `decrypt`."""
     version, _, rest = token.partition(".")
     key_id, _, encoded = rest.partition(".")
     key = _keys(settings.PAYSYS_FIELD_KEYS).get(key_id)
@@ -73,7 +88,7 @@ def decrypt(token: str, *, table: str, column: str, row_id: UUID, book_id: UUID)
         sealed = urlsafe_b64decode(encoded)
         nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         place = _place(key_id, table, column, row_id, book_id)
-        return key.decrypt(nonce, ciphertext, place).decode()
+        return key.decrypt(nonce, ciphertext, place)
     except (InvalidTag, ValueError):
         raise Undecryptable(f"{table}.{column}: not a token of row {row_id}") from None
 

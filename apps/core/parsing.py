@@ -1,12 +1,17 @@
-"""The one JSON parser: strict, bounded, and never an exception of ours for bytes of theirs."""
+"""The one JSON parser, and the one of files: strict, bounded, and never an exception of ours for
+bytes of theirs."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import IO, Any
 
+from django.core.exceptions import SuspiciousOperation
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from rest_framework.parsers import BaseParser
 
 from apps.core import cards
@@ -14,6 +19,7 @@ from apps.core.errors import BodyTooLarge, InvalidRequest
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 10
+_ENVELOPE_BYTES = 4 * 1024  # boundaries and the heads of parts, around a file
 _INT64 = 2**63
 
 
@@ -50,6 +56,80 @@ class StrictJSONParser(BaseParser):
             exempt: frozenset[str] = getattr(view, "exempt_fields", frozenset())
             cards.refuse_card_numbers(payload, exempt=exempt)
         return payload
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as somebody sent it: what it is called and said to be proves nothing."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+class OneFileParser(BaseParser):
+    """Reads a `multipart/form-data` body that is one file, named `file`: `{"file": Upload}`.
+
+    Refused with 413: more than the view's `upload_bytes`, before anything is read when its length
+    is announced, and as soon as it is too much when it lies. Refused with 400: anything else in it.
+    Refused with 422: a card number in its name; the content is nobody's text to look into.
+    """
+
+    media_type = "multipart/form-data"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,  # noqa: ARG002 - the interface's
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        context = parser_context or {}
+        meta, limit = context["request"].META, int(context["view"].upload_bytes)
+        announced = str(meta.get("CONTENT_LENGTH") or "0")
+        if announced.isdigit() and int(announced) > limit + _ENVELOPE_BYTES:
+            raise _too_large(limit)
+        try:
+            body: Any = stream
+            fields, files = MultiPartParser(meta, body, [_InMemory(limit)]).parse()
+        except (MultiPartParserError, SuspiciousOperation, UnicodeError, OSError):
+            raise InvalidRequest("The body is no well-formed multipart/form-data.") from None
+        named = [(name, file) for name, several in files.lists() for file in several]
+        if [name for name, _ in named] != ["file"] or fields:
+            raise InvalidRequest("file: one file, and nothing else.", param="file")
+        upload = Upload(named[0][1].name or "", named[0][1].content)
+        _check_text(upload.name)
+        cards.refuse_in_texts(upload.name)
+        return {"file": upload}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What `_InMemory` makes of a file."""
+
+    name: str
+    content: bytes
+    size: int
+
+
+class _InMemory(FileUploadHandler):
+    """Files stay in memory, and together below a limit: nothing of them is written to a disk."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit, self._size = limit, 0
+        self._pieces: list[bytes] = []
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self._pieces = []
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:  # noqa: ARG002
+        self._size += len(raw_data)
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        self._pieces.append(raw_data)
+
+    def file_complete(self, file_size: int) -> Any:
+        return _Read(self.file_name or "", b"".join(self._pieces), file_size)
 
 
 def loads(raw: bytes) -> dict[str, Any]:
@@ -134,8 +214,8 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {MAX_BYTES // 1024} kB.")
+def _too_large(limit: int = MAX_BYTES) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit // 1024} kB.")
 
 
 def _too_deep() -> InvalidRequest:

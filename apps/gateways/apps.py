@@ -15,7 +15,7 @@ class GatewaysConfig(AppConfig):
         from apps.gateways.providers.paypal import PayPal
         from apps.gateways.providers.paypal import answers as paypal_answers
         from apps.gateways.providers.paypal import units as paypal_units
-        from apps.gateways.providers.stripe import Stripe, units
+        from apps.gateways.providers.stripe import ANSWERS, Stripe, units
         from apps.gateways.types import AnswerRules
 
         providers.register(
@@ -28,7 +28,7 @@ class GatewaysConfig(AppConfig):
                 webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
             ),
             amounts=units.RULES,
-            answers=AnswerRules(),
+            answers=ANSWERS,
         )
         if settings.PAYPAL_CLIENT_ID:
             providers.register(

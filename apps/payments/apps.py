@@ -20,6 +20,8 @@ class PaymentsConfig(AppConfig):
         from apps.wallets import services as wallets
 
         crypto.register(table="payments_dispute_evidence", column="texts_encrypted")
+        crypto.register(table="payments_dispute_file", column="name_encrypted")
+        crypto.register(table="payments_dispute_file", column="content_encrypted", batch=1)
         for saga in (
             charge.CHARGE,
             refund.REFUND,

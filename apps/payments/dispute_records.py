@@ -100,6 +100,15 @@ def note_look(dispute: Dispute, *, now: datetime) -> None:
     db.write(sql, (now, dispute.id, dispute.book_id))
 
 
+def note_files_sent(dispute: Dispute, *, now: datetime) -> None:
+    """Note that the provider has the answer, and so the files that it names."""
+    db.write(
+        "UPDATE payments_dispute_file SET sent_at = %s "
+        "WHERE book_id = %s AND dispute_id = %s AND purpose <> ''",
+        (now, dispute.book_id, dispute.id),
+    )
+
+
 def open_case(case: ExcessCase, *, now: datetime) -> None:
     """Somebody has to look at what went out beyond the budget."""
     _CASE.write_new(case)

@@ -133,6 +133,11 @@ class Simulator:
     def find_dispute(self, dispute_id: str) -> dict[str, Any]:
         return self._fetch("GET", f"/v1/disputes/{dispute_id}")
 
+    def files(self) -> list[dict[str, Any]]:
+        """Every file that was given to Stripe, with its `sha256`, `size` and `filename`."""
+        found: list[dict[str, Any]] = self._json("GET", "files")["files"]
+        return found
+
     def advance_clock(self, seconds: int) -> None:
         self._json("POST", "clock", advance=seconds)
 

@@ -32,6 +32,7 @@ from apps.gateways.types import (
     Request,
     StatementLine,
     Topic,
+    UploadFileRequest,
     VoidRequest,
 )
 from apps.merchants.types import BankDetails
@@ -130,6 +131,8 @@ class Provider(PaysOut, FacesDisputes):
             return self.send_to_bank(request, op_key=op_key, details=details)
         if isinstance(request, AboutDispute):
             return self.send_about_dispute(request, op_key=op_key)
+        if isinstance(request, UploadFileRequest):
+            return self.upload_file(request, op_key=op_key)
         match request:
             case RefundRequest():
                 return judge_refund(self.refund(request, op_key=op_key))
@@ -173,6 +176,8 @@ class Provider(PaysOut, FacesDisputes):
             )
         if isinstance(request, AboutDispute):
             return self.look_up_about_dispute(request)
+        if isinstance(request, UploadFileRequest):
+            return None
         if isinstance(request, InspectRefundRequest):
             return self.find_refund(request.provider_reference)
         if isinstance(request, RefundRequest):

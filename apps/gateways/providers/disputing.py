@@ -7,7 +7,9 @@ from apps.gateways.types import (
     Declined,
     InspectDisputeRequest,
     ProviderDispute,
+    ProviderFile,
     SubmitEvidenceRequest,
+    UploadFileRequest,
 )
 
 AboutDispute = InspectDisputeRequest | SubmitEvidenceRequest | AcceptDisputeRequest
@@ -18,6 +20,14 @@ class FacesDisputes:
 
     def find_dispute(self, reference: str) -> ProviderDispute:
         """The dispute as it is now."""
+        raise NotImplementedError
+
+    def upload_file(self, request: UploadFileRequest, *, op_key: str) -> ProviderFile:
+        """Give the one file of the request to the provider.
+
+        It moves no money, and a file that no answer names is nothing: a lost one is not looked for
+        but sent again, under the same key as long as that is honored.
+        """
         raise NotImplementedError
 
     def submit_evidence(self, request: SubmitEvidenceRequest, *, op_key: str) -> ProviderDispute:

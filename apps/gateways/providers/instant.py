@@ -48,6 +48,7 @@ class Instant(Provider):
         Operation.INSPECT_REFUND,
         Operation.INSPECT_PAYOUT,
         Operation.INSPECT_DISPUTE,
+        Operation.UPLOAD_FILE,
         Operation.SUBMIT_EVIDENCE,
         Operation.ACCEPT_DISPUTE,
     }

@@ -24,10 +24,12 @@ from apps.gateways.types import (
     AddBankRequest,
     Answer,
     Declined,
+    EvidenceFile,
     Operation,
     OutcomeUnknown,
     Request,
     SubmitEvidenceRequest,
+    UploadFileRequest,
     thaw,
 )
 from apps.merchants import selectors as merchants
@@ -145,10 +147,16 @@ class _Journal:
 journal: Final = _Journal()
 
 
-def send(intent: Intent, *, evidence: Mapping[str, str] | None = None) -> Observation:
+def send(
+    intent: Intent,
+    *,
+    evidence: Mapping[str, str] | None = None,
+    files: Mapping[str, EvidenceFile] | None = None,
+) -> Observation:
     """Make a promised call, once. No transaction may be open. Never raises what a provider did.
 
-    `evidence` is what an answer to a dispute says, which the intent does not hold.
+    `evidence` is what an answer to a dispute says, and `files` what goes with it, by their purpose:
+    the intent does not hold them.
 
     `ABSENT` with `unsent`: this was the first attempt, and provably nothing left or nothing was
     looked at. `ABSENT` without: the provider repeats an error that it saved under this key, so the
@@ -156,7 +164,9 @@ def send(intent: Intent, *, evidence: Mapping[str, str] | None = None) -> Observ
     """
     request = thaw(intent.request)
     if isinstance(request, SubmitEvidenceRequest):
-        request = replace(request, evidence=dict(evidence or {}))
+        request = replace(request, evidence=dict(evidence or {}), files=dict(files or {}))
+    elif isinstance(request, UploadFileRequest):
+        request = replace(request, files=dict(files or {}))
     provider = providers.get(request.provider)
 
     def ask() -> Answer:
@@ -172,9 +182,8 @@ def send(intent: Intent, *, evidence: Mapping[str, str] | None = None) -> Observ
             )
 
     observation = _observed(intent, "send", ask)
-    if isinstance(
-        request, AddBankRequest | SubmitEvidenceRequest
-    ):  # whatever they said may repeat what they were told
+    if isinstance(request, AddBankRequest | UploadFileRequest | SubmitEvidenceRequest):
+        # Whatever they said may repeat what they were told.
         return replace(observation, message="")
     return observation
 
@@ -228,7 +237,7 @@ def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observati
     if is_well is not None:
         health.note(
             provider=intent.request["provider"],
-            operation=intent.call if verb == "send" else verb,
+            operation=intent.request["operation"] if verb == "send" else verb,
             is_failure=not is_well,
             now=clock.now(),
         )
@@ -335,6 +344,7 @@ ADD_BANK: Final = _call(Operation.ADD_BANK)
 PAY_OUT: Final = _call(Operation.PAY_OUT)
 INSPECT_PAYOUT: Final = _call(Operation.INSPECT_PAYOUT)
 INSPECT_DISPUTE: Final = _call(Operation.INSPECT_DISPUTE)
+UPLOAD_FILE: Final = _call(Operation.UPLOAD_FILE)
 SUBMIT_EVIDENCE: Final = _call(Operation.SUBMIT_EVIDENCE)
 ACCEPT_DISPUTE: Final = _call(Operation.ACCEPT_DISPUTE)
 

@@ -21,14 +21,18 @@ from apps.gateways.types import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    EvidenceFile,
     InspectDisputeRequest,
     Operation,
     ProviderDispute,
     SubmitEvidenceRequest,
+    UploadFileRequest,
+    answer_rules,
 )
 from apps.sagas.definition import Intent, Observation, Outcome
 
 TOLD = {"uncategorized_text": "It was delivered.", "shipping_carrier": "UPS"}
+PDF, PNG = b"%PDF-1.7\r\n\x00--\xff", b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 LOST_BEFORE = ("timeout_before", "reset_before", "error_before")
 LOST_AFTER = ("timeout_after", "reset_after", "error_after")
 
@@ -74,6 +78,10 @@ class DisputeSide(ABC):
     @abstractmethod
     def said(self, reference: str) -> str:
         """Everything that was said, as one text."""
+
+    @abstractmethod
+    def files(self, reference: str) -> list[str]:
+        """The hashes of the files that its answer names."""
 
     @abstractmethod
     def lines(self, reference: str) -> int:
@@ -227,6 +235,39 @@ class DisputeContract(ABC):
         said = services.send(asked(desk, SubmitEvidenceRequest, disputed), evidence=TOLD)
 
         assert TOLD["uncategorized_text"] not in f"{said.result}{said.message}{caplog.text}"
+
+    # --- files
+
+    def test_files_arrive_byte_for_byte_and_once(self, desk, side, disputed):
+        rules = answer_rules(self.provider_name)
+        files = {
+            "receipt": EvidenceFile(name="a.pdf", content_type="application/pdf", content=PDF),
+            "uncategorized_file": EvidenceFile(name="a.png", content_type="image/png", content=PNG),
+        }
+        facts: dict[str, Any] = {"attached": {p: f.sha256 for p, f in files.items()}}
+        if rules.uploads:
+            facts = {"uploaded": {p: self.uploaded(desk, p, file) for p, file in files.items()}}
+
+        intent = asked(desk, SubmitEvidenceRequest, disputed, **facts)
+        for _ in range(2):
+            brought = {} if rules.uploads else files
+            assert told(services.send(intent, evidence=TOLD, files=brought)).has_evidence
+
+        assert sorted(side.files(disputed)) == sorted(file.sha256 for file in files.values())
+        assert side.submissions(disputed) == 1
+        assert max(len(file.content) for file in files.values()) <= rules.file_bytes
+
+    def uploaded(self, desk: Desk, purpose: str, file: EvidenceFile) -> str:
+        """The provider's name of a file, which it was given twice under one key."""
+        request = UploadFileRequest(
+            provider=desk.name, payment_id=desk.payment_id, purpose=purpose, sha256=file.sha256
+        )
+        intent = desk.intent(request)
+        assert services.look_up(intent).outcome is Outcome.ABSENT
+        first, second = (services.send(intent, files={purpose: file}) for _ in range(2))
+        assert first.outcome is Outcome.SUCCEEDED, first
+        assert first.result == second.result == {"provider_reference": first.provider_reference}
+        return first.provider_reference
 
     # --- giving it up
 

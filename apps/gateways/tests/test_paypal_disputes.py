@@ -58,6 +58,9 @@ class PayPalDisputes(DisputeSide):
     def said(self, reference: str) -> str:
         return json.dumps(self.paypal.find_dispute(reference)["evidences"])
 
+    def files(self, reference: str) -> list[str]:
+        return [file["sha256"] for file in self.paypal.find_dispute(reference)["files"]]
+
     def lines(self, reference: str) -> int:
         return len(self.paypal.find_dispute(reference).get("money_movements", ()))
 

@@ -14,11 +14,13 @@ from django.conf import settings
 from apps.gateways import services
 from apps.gateways.providers.paypal import WALLET
 from apps.gateways.tests.desk import refunded
-from apps.gateways.tests.dispute_contract import asked, told
+from apps.gateways.tests.dispute_contract import PDF, asked, told
 from apps.gateways.tests.test_paypal import AtPayPal
 from apps.gateways.types import (
     EVIDENCE,
+    FILE_PURPOSES,
     AcceptDisputeRequest,
+    EvidenceFile,
     Operation,
     StrongAuthentication,
     SubmitEvidenceRequest,
@@ -111,8 +113,12 @@ class TestRequests(AtPayPal):
             [capture] = side.paypal.order(desk.captured())["captures"]
             opened = side.paypal.dispute(capture["id"])["dispute_id"]
             texts = {name: "text " * (length // 6) for name, length in EVIDENCE.items()}
+            files = {
+                purpose: EvidenceFile(name="a.pdf", content_type="application/pdf", content=PDF)
+                for purpose in FILE_PURPOSES
+            }
             intent = asked(desk, kind, opened, **facts)
-            told(services.send(intent, evidence=texts))
+            told(services.send(intent, evidence=texts, files=files))
 
     def _approve_one(self, desk, side) -> None:
         approved = desk.created(token=WALLET)

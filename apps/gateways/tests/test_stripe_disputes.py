@@ -49,6 +49,10 @@ class StripeDisputes(DisputeSide):
     def said(self, reference: str) -> str:
         return str(self.simulator.find_dispute(reference)["evidence"])
 
+    def files(self, reference: str) -> list[str]:
+        named = self.simulator.find_dispute(reference)["evidence"].values()
+        return [file["sha256"] for file in self.simulator.files() if file["id"] in list(named)]
+
     def lines(self, reference: str) -> int:
         return len(self.simulator.find_dispute(reference)["balance_transactions"])
 

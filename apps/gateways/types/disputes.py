@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from apps.core.errors import Unprocessable
@@ -20,18 +21,54 @@ class InspectDisputeRequest(BaseRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitEvidenceRequest(BaseRequest):
-    """Answer a dispute, once: texts by the names of `types.EVIDENCE`.
+class EvidenceFile:
+    """A file for an answer, with its content: in memory for one call, and in nothing that is kept.
 
-    They may be about people, so a frozen request has none: whoever sends it brings them along.
-    `refund_references` are the provider's names of what was given back, for one that asks.
+    `name` is letters, digits, dashes and underscores, and the ending of what it is.
+    """
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadFileRequest(BaseRequest):
+    """Give a file to the provider, which names it; nothing else happens to it yet.
+
+    A frozen request knows it by its hash: whoever sends it brings it along as `files`.
+    """
+
+    operation: ClassVar[Operation] = Operation.UPLOAD_FILE
+
+    purpose: str
+    sha256: str
+    files: dict[str, EvidenceFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitEvidenceRequest(BaseRequest):
+    """Answer a dispute, once: texts by the names of `types.EVIDENCE`, files by those of
+    `types.FILE_PURPOSES`.
+
+    They may be about people, so a frozen request has none: whoever sends it brings `evidence` and
+    `files` along. It has the provider's names of the files that were `uploaded` before, and the
+    hashes of those that are `attached`. `refund_references` are the provider's names of what was
+    given back, for one that asks.
     """
 
     operation: ClassVar[Operation] = Operation.SUBMIT_EVIDENCE
 
     provider_reference: str
     refund_references: list[str] = field(default_factory=list)
+    uploaded: dict[str, str] = field(default_factory=dict)
+    attached: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
+    files: dict[str, EvidenceFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +102,20 @@ EVIDENCE: dict[str, int] = {
 }
 
 
+# What a file shows; an answer has one of each at the most.
+FILE_PURPOSES: tuple[str, ...] = (
+    "receipt",
+    "customer_communication",
+    "customer_signature",
+    "shipping_documentation",
+    "service_documentation",
+    "refund_policy",
+    "cancellation_policy",
+    "duplicate_charge_documentation",
+    "uncategorized_file",
+)
+
+
 class DisputeNotAnswerable(Unprocessable):
     """Its provider takes no such answer from us: whoever answers does so in its console."""
 
@@ -76,10 +127,14 @@ class DisputeNotAnswerable(Unprocessable):
 class AnswerRules:
     """What a provider takes of our answers to disputes.
 
-    `inquiries`: to a mere question as well.
+    `inquiries`: to a mere question as well. `file_bytes` is how large a file may be, `files_bytes`
+    all of an answer's together. `uploads`: each is given to it by a call of its own, before.
     """
 
     inquiries: bool = True
+    file_bytes: int = 0
+    files_bytes: int = 0
+    uploads: bool = False
 
 
 _rules: dict[str, AnswerRules] = {}
@@ -88,6 +143,11 @@ _rules: dict[str, AnswerRules] = {}
 def set_answer_rules(provider: str, rules: AnswerRules) -> None:
     """Note that a provider takes answers to its disputes from us, and being given them up."""
     _rules[provider] = rules
+
+
+def answer_rules(provider: str) -> AnswerRules:
+    """What a provider takes; of one that takes no answers: nothing."""
+    return _rules.get(provider, AnswerRules(inquiries=False))
 
 
 def require_answerable(*, provider: str, is_inquiry: bool) -> AnswerRules:
@@ -126,6 +186,16 @@ class DisputeReason(StrEnum):
     DUPLICATE = "duplicate"
     SUBSCRIPTION_CANCELED = "subscription_canceled"
     GENERAL = "general"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderFile:
+    """A file that a provider has, under its own name."""
+
+    provider_reference: str
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ class Operation(StrEnum):
     PAY_OUT = "pay_out"
     INSPECT_PAYOUT = "inspect_payout"  # asks how a payout stands; changes nothing
     INSPECT_DISPUTE = "inspect_dispute"  # asks how a dispute stands; changes nothing
+    UPLOAD_FILE = "upload_file"  # gives the provider a file for an answer; moves no money
     SUBMIT_EVIDENCE = "submit_evidence"
     ACCEPT_DISPUTE = "accept_dispute"
 

@@ -8,20 +8,33 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from apps.core import clock, ids
-from apps.core.admin import ReadOnlyAdmin, actor_of
-from apps.core.errors import DomainError
+from apps.core.admin import ReadOnlyAdmin, actor_of, in_words
+from apps.core.errors import DomainError, NotFound
 from apps.core.money import shown
 from apps.payments.models import Dispute, DisputeLine, ExcessCase
-from apps.payments.services import dispute_orders, evidence
+from apps.payments.services import dispute_orders, evidence, evidence_files
 
 Order = Callable[..., Dispute]
+FILE_LINE = (
+    '<div><a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>: {}, {}, {}</div>'
+)
 
 
 def _amount(field: str, words: str) -> Any:
@@ -73,7 +86,7 @@ class DisputeAdmin(ReadOnlyAdmin):
     id_fields = ("id", "book_id", "payment_id")
     actions_detail = ("submit_evidence", "give_up")
     readonly_fields = (
-        *("dispute", "of_payment", "due", "answer"),
+        *("dispute", "of_payment", "due", "answer", "files"),
         *(TOTAL, OPEN, LOST, BUDGET, EXCESS, WITHDRAWN, RETURNED, PROVIDER_FEE),
     )
     fieldsets = (
@@ -83,7 +96,7 @@ class DisputeAdmin(ReadOnlyAdmin):
         ("The provider's statement", {"fields": (WITHDRAWN, RETURNED, PROVIDER_FEE)}),
         (
             "Answer",
-            {"fields": ("answer", "evidence_ordered_at", "evidence_sent_at")},
+            {"fields": ("answer", "files", "evidence_ordered_at", "evidence_sent_at")},
         ),
         ("Given up", {"fields": ("accept_ordered_at", "accepted_at")}),
         ("When", {"fields": ("opened_at", "closed_at", "looked_at", "updated_at")}),
@@ -107,6 +120,57 @@ class DisputeAdmin(ReadOnlyAdmin):
         """By name alone: the texts may be about people, who stay encrypted here."""
         kept = evidence.read(book_id=dispute.book_id, dispute_id=dispute.id)
         return ", ".join(sorted(kept)) or "nothing; what we know ourselves is sent"
+
+    @admin.display(description="Files")
+    def files(self, dispute: Dispute) -> SafeString | str:
+        """One line each; to open one is for those who may answer, and is in the trail."""
+        kept = evidence_files.list_files(book_id=dispute.book_id, dispute_id=dispute.id)
+        lines = [
+            (
+                reverse("admin:payments_dispute_file", args=[dispute.id, file.id]),
+                evidence_files.name_of(file),
+                f"{filesizeformat(file.size)}, {file.content_type}",
+                in_words(file.purpose).lower() if file.purpose else "not named",
+                f"sent {file.sent_at:%Y-%m-%d %H:%M}" if file.sent_at else "staged",
+            )
+            for file in kept
+        ]
+        return format_html_join("", FILE_LINE, lines) or "none"
+
+    def get_urls(self) -> list[URLPattern]:
+        download = path(
+            "<uuid:dispute_id>/files/<uuid:file_id>/",
+            self.admin_site.admin_view(self.download),
+            name="payments_dispute_file",
+        )
+        return [download, *super().get_urls()]
+
+    def download(self, request: HttpRequest, dispute_id: UUID, file_id: UUID) -> HttpResponse:
+        """The file as it came, to be kept and not to be shown: a merchant's customer made it."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        if not self.has_answer_permission(request):
+            raise PermissionDenied
+        try:
+            with transaction.atomic():
+                file = evidence_files.download(
+                    dispute_id=dispute_id,
+                    file_id=file_id,
+                    actor=actor_of(request),
+                    now=clock.now(),
+                )
+        except NotFound:
+            raise Http404 from None
+        return HttpResponse(
+            file.content,
+            content_type=file.content_type,
+            headers={
+                "Content-Disposition": f'attachment; filename="{file.name}"',
+                "X-Content-Type-Options": "nosniff",
+                "Content-Security-Policy": "sandbox; default-src 'none'",
+                "Cache-Control": "no-store",
+            },
+        )
 
     def has_answer_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         return request.user.has_perm("payments.answer_dispute")

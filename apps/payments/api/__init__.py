@@ -2,6 +2,7 @@
 
 from apps.payments.api.balance import BalanceStatement, BalanceTransactions, MerchantBalance
 from apps.payments.api.banks import BankAccounts, OneBankAccount
+from apps.payments.api.dispute_files import DisputeFiles, OneDisputeFile
 from apps.payments.api.disputes import Accept, Disputes, Evidence, OneDispute
 from apps.payments.api.payments import (
     Capture,
@@ -28,12 +29,14 @@ __all__ = [
     "BalanceTransactions",
     "BankAccounts",
     "Capture",
+    "DisputeFiles",
     "Disputes",
     "Evidence",
     "HoldCapture",
     "MerchantBalance",
     "OneBankAccount",
     "OneDispute",
+    "OneDisputeFile",
     "OnePayment",
     "OnePayout",
     "OneQuote",

@@ -17,14 +17,14 @@ from rest_framework.response import Response
 from apps.core import clock, ids
 from apps.core.api import ApiView, StrictSerializer, TextField, paginate, query_of, validated
 from apps.core.errors import InvalidRequest
-from apps.gateways.types import EVIDENCE, DisputeReason, DisputeStage
+from apps.gateways.types import EVIDENCE, FILE_PURPOSES, DisputeReason, DisputeStage
 from apps.idempotency import services as idempotency
 from apps.idempotency.types import RequestFacts
 from apps.payments import answers, dispute_selectors, public
 from apps.payments.api.requests import CURSORS, IDEMPOTENCY_KEY, caller_of
 from apps.payments.models import Dispute
 from apps.payments.serializers import list_of
-from apps.payments.services import dispute_orders, evidence
+from apps.payments.services import dispute_orders, evidence, evidence_files
 from apps.payments.types import DisputeStatus
 
 FILTERS = ("status", "payment")
@@ -41,8 +41,19 @@ class Texts(StrictSerializer):
         }
 
 
+class Files(StrictSerializer):
+    """Which file shows what, by its id; an empty one takes it out of the answer."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            purpose: TextField(required=False, allow_blank=True, max_length=40)
+            for purpose in FILE_PURPOSES
+        }
+
+
 class GiveEvidence(StrictSerializer):
     texts = Texts(required=False)
+    files = Files(required=False)
     submit = serializers.BooleanField(
         required=False, help_text="Send it to the bank, once and for all; without, it is kept."
     )
@@ -90,6 +101,7 @@ class EvidenceShape(serializers.Serializer[Any]):
     dispute = serializers.CharField(help_text="dp_…")
     texts = serializers.DictField(child=serializers.CharField())
     suggested = serializers.DictField(child=serializers.CharField())
+    files = serializers.DictField(child=serializers.CharField(help_text="file_…, by purpose"))
 
 
 DisputeList = list_of(DisputeShape, "DisputeList")
@@ -163,11 +175,18 @@ class Evidence(_Order):
                 "dispute": ids.encode("dp", dispute.id),
                 "texts": evidence.read(book_id=dispute.book_id, dispute_id=dispute.id),
                 "suggested": evidence.suggested(dispute),
+                "files": {
+                    file.purpose: ids.encode("file", file.id)
+                    for file in evidence_files.list_files(
+                        book_id=dispute.book_id, dispute_id=dispute.id
+                    )
+                    if file.purpose
+                },
             }
         )
 
     @extend_schema(
-        summary="Keep texts for the answer to a dispute, or send it",
+        summary="Keep texts and name files for the answer to a dispute, or send it",
         description="A dispute is answered once; what you do not say we say of what we know.",
         operation_id="disputes_give_evidence",
         request=GiveEvidence,
@@ -177,12 +196,16 @@ class Evidence(_Order):
     def post(self, request: Request, dispute_id: str) -> HttpResponse:
         values = validated(GiveEvidence, request)
         submit = values.get("submit", False)
-        if not submit and not values.get("texts"):
+        if not submit and not values.get("texts") and not values.get("files"):
             raise InvalidRequest("texts: what is to be kept.", param="texts")
+        files = {
+            purpose: ids.decode("file", file_id) if file_id else None
+            for purpose, file_id in values.get("files", {}).items()
+        }
 
         def order(**facts: Any) -> Dispute:
             return dispute_orders.give_evidence(
-                texts=values.get("texts", {}), submit=submit, **facts
+                texts=values.get("texts", {}), files=files, submit=submit, **facts
             )
 
         return self.carry_out(request, dispute_id, order)

@@ -10,6 +10,7 @@ from apps.payments.models.dispute import (
     DisputeMove,
     ExcessCase,
 )
+from apps.payments.models.dispute_file import DisputeFile
 from apps.payments.models.fx import ExchangeRate, Quote
 from apps.payments.models.payment import Payment, headline_of
 from apps.payments.models.payout import Payout, PayoutItem, Transfer
@@ -29,6 +30,7 @@ __all__ = [
     "BankReceipt",
     "Dispute",
     "DisputeEvidence",
+    "DisputeFile",
     "DisputeLine",
     "DisputeMove",
     "ExcessCase",

@@ -41,8 +41,9 @@ def ready(context: Context, request: Request) -> Decision:
     return Ready(str(request.operation), freeze(request))
 
 
-def promise(context: Context, request: Request) -> Decision:
+def promise(context: Context, request: Request, *, call: str = "") -> Decision:
     """As `ready`, for a refund or a dispute of a payment that is charged: another may be at it.
+    `call` is its name where a step makes several of one operation.
 
     After an answer the slot was our own, and is let go in this very commit.
     """
@@ -50,7 +51,8 @@ def promise(context: Context, request: Request) -> Decision:
         book_id=context.run.book_id, payment_id=request.payment_id
     ):
         return Wait(context.now + SLOT_TAKEN, "another_call")
-    return until_it_is_well(request, context.now) or Ready(str(request.operation), freeze(request))
+    name = call or str(request.operation)
+    return until_it_is_well(request, context.now) or Ready(name, freeze(request))
 
 
 def until_it_is_well(request: Request, now: datetime) -> Wait | None:

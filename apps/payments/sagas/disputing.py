@@ -67,6 +67,8 @@ def follow(dispute: Dispute, told: ProviderDispute, *, now: datetime) -> None:
     event = _event(dispute, before, is_new=is_new)
     if event:
         dispute_records.save_dispute(dispute, event=event, actor=SYSTEM, now=now)
+    if dispute.evidence_sent_at != before["evidence_sent_at"] and dispute.evidence_ordered_at:
+        dispute_records.note_files_sent(dispute, now=now)
     dispute_records.note_look(dispute, now=now)
 
 

@@ -1,7 +1,8 @@
 """What merchants wrote about payments, and how it is forgotten with the customer.
 
 A note stands on the payment, refund, payout or transfer alone: no event, run or call repeats it.
-What was answered to a dispute stands encrypted in a table of its own, and is deleted.
+What was answered to a dispute, and its files, stand encrypted in tables of their own, and are
+deleted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from apps.payments.models import HAS_NOTES, DisputeEvidence, Payment, Payout, Refund, Transfer
+from apps.payments.models import (
+    HAS_NOTES,
+    DisputeEvidence,
+    DisputeFile,
+    Payment,
+    Payout,
+    Refund,
+    Transfer,
+)
+from apps.payments.services import evidence_files
 
 
 def forget_notes(
@@ -31,10 +41,12 @@ def forget_notes(
     }
     paid = {f"payment__{column}": ids for column, ids in theirs.items()}
     answered = {f"dispute__payment__{column}": ids for column, ids in theirs.items()}
-    of_book = DisputeEvidence.objects.filter(book_id=book_id)
-    of_book.filter(Q(**answered, _connector=Q.OR)).delete()
+    theirs_in_disputes = Q(**answered, _connector=Q.OR)
+    DisputeEvidence.objects.filter(book_id=book_id).filter(theirs_in_disputes).delete()
+    files = DisputeFile.objects.filter(book_id=book_id).filter(theirs_in_disputes)
     ends = {"from_wallet_id__in": wallet_ids, "to_wallet_id__in": wallet_ids}
     return {
+        *evidence_files.forget(files),
         *_empty(Refund, "reason", book_id, {**paid, "to_wallet_id__in": wallet_ids}),
         *_empty(Payment, "description", book_id, theirs),
         *_empty(Payout, "description", book_id, {"wallet_id__in": wallet_ids}),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -19,6 +20,7 @@ from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import hear, only_dispute, open_dispute
 from apps.payments.tests.test_admin_payouts import console, page
 from apps.payments.tests.test_dispute_answers import answer
+from apps.payments.tests.test_dispute_files import PDF, given, name_them
 from paysys.testing.simulator import Simulator
 
 __all__ = ["console"]
@@ -114,3 +116,60 @@ def test_nobody_without_the_right_orders_anything(dispute: Dispute) -> None:
 def test_a_day_is_said_as_one_says_it(left: timedelta, words: str) -> None:
     now = clock.now()
     assert due_in_words(now + left, now) == words
+
+
+class TestFiles:
+    @pytest.fixture
+    def file_id(self, merchant: Merchant, dispute: Dispute) -> str:
+        dispute_id = ids.encode("dp", dispute.id)
+        file_id = given(merchant, dispute_id, PDF, "<b>proof.pdf")
+        name_them(merchant, dispute_id, receipt=file_id)
+        return file_id
+
+    def url(self, dispute: Dispute, file_id: str) -> str:
+        args = [dispute.id, ids.decode("file", file_id)]
+        return reverse("admin:payments_dispute_file", args=args)
+
+    def test_are_shown_with_what_they_show_and_whether_they_were_sent(
+        self, console: Client, merchant: Merchant, dispute: Dispute, file_id: str
+    ) -> None:
+        text = page(console, "payments_dispute_change", dispute.id)
+        for words in ("b-proof.pdf", "application/pdf, receipt, staged"):
+            assert words in text
+        assert self.url(dispute, file_id) in text
+
+        press(console, "submit_evidence", dispute)
+        finish_runs()
+
+        assert "sent 20" in page(console, "payments_dispute_change", dispute.id)
+
+    def test_are_downloaded_to_be_kept_and_it_is_in_the_trail(
+        self, console: Client, dispute: Dispute, file_id: str
+    ) -> None:
+        answer = console.get(self.url(dispute, file_id))
+
+        assert answer.content == PDF
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="b-proof.pdf"'
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"] == "application/pdf"
+        entry = AuditEntry.objects.get(action="dispute_file.downloaded")
+        assert entry.actor.startswith("staff:")
+        truth.assert_nothing_is_left_over()
+
+    def test_are_downloaded_by_nobody_without_the_right(
+        self, dispute: Dispute, file_id: str
+    ) -> None:
+        clerk = Client()
+        staff = get_user_model().objects.create_user("clerk", password="x", is_staff=True)
+        staff.user_permissions.add(Permission.objects.get(codename="view_dispute"))
+        clerk.force_login(staff)
+        before = truth.counts()
+
+        assert clerk.get(self.url(dispute, file_id)).status_code == 403
+        assert Client().get(self.url(dispute, file_id)).status_code == 302
+
+        assert truth.counts()["audit_entry"] == before["audit_entry"]
+
+    def test_of_another_dispute_are_not_there(self, console: Client, dispute: Dispute) -> None:
+        missing = ids.encode("file", ids.new_id())
+        assert console.get(self.url(dispute, missing)).status_code == 404

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from django.db import transaction
 
-from apps.core import clock
+from apps.core import clock, ids
 from apps.payments.models import Dispute, Payment
 from apps.payments.services import dispute_orders
 from apps.payments.tests import news, purses, truth
-from apps.payments.tests.conftest import Merchant, make_merchant
+from apps.payments.tests.conftest import Merchant, finish_runs, make_merchant
 from apps.payments.tests.killing import Axe, at_every_moment, survive
 from apps.payments.tests.objections import (
     DISPUTED,
@@ -24,6 +25,8 @@ from apps.payments.tests.objections import (
     usd,
 )
 from apps.payments.tests.test_crash import pay
+from apps.payments.tests.test_paypal import approve
+from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
 
@@ -129,12 +132,27 @@ def test_a_top_up_takes_what_the_wallet_has_once(simulator: Simulator) -> None:
     assert at_every_moment(run) >= 14
 
 
+PDF = b"%PDF-1.7 signed"
+
+
 def give_evidence(merchant: Merchant, dispute: Dispute) -> None:
+    """With a file, which Stripe is given before and PayPal with it."""
+    file_id = ids.new_id()
     with transaction.atomic():
+        dispute_orders.add_file(
+            file_id=file_id,
+            book_id=merchant.book_id,
+            dispute_id=dispute.id,
+            name="proof.pdf",
+            content=PDF,
+            actor="system",
+            now=clock.now(),
+        )
         dispute_orders.give_evidence(
             book_id=merchant.book_id,
             dispute_id=dispute.id,
             texts={"uncategorized_text": "It was delivered."},
+            files={"receipt": file_id},
             submit=True,
             actor="system",
             now=clock.now(),
@@ -176,7 +194,46 @@ def test_an_order_is_carried_out_once(
         found = only_dispute(merchant)
         is_ordered = bool(found.evidence_ordered_at or found.accept_ordered_at)
         assert found.status == (status if is_ordered else "NEEDS_RESPONSE"), axe.fell
-        sent = simulator.find_dispute(reference)["evidence_details"]["submission_count"]
-        assert sent == (1 if is_ordered and order is give_evidence else 0), axe.fell
+        outside = simulator.find_dispute(reference)
+        sent = is_ordered and order is give_evidence
+        assert outside["evidence_details"]["submission_count"] == sent, axe.fell
+        files = {file["id"]: file["sha256"] for file in simulator.files()}
+        named = outside["evidence"]["receipt"]
+        assert files == ({named: sha256(PDF).hexdigest()} if sent else {}), axe.fell
+
+    assert at_every_moment(run) >= 8
+
+
+def test_an_answer_at_paypal_is_given_once_without_a_key(
+    simulator: Simulator, paypal: PayPalSimulator
+) -> None:
+    """Nothing but the dispute itself says whether it was: its answer is lost as well."""
+
+    def run(axe: Axe) -> None:
+        merchant = begin(simulator)
+        payment_id = merchant.pay(10_000, "paypal").json()["id"]
+        approve(merchant, paypal, payment_id)
+        [order] = paypal.book()
+        reference = paypal.dispute(order["captures"][0]["id"])["dispute_id"]
+        for event in paypal.events("CUSTOMER.DISPUTE.CREATED"):
+            news.apply_event_of(paypal.deliver(event))
+        finish_runs()
+        dispute = only_dispute(merchant)
+        simulator.fault("paypal_provide_evidence", "reset_after")
+
+        def act() -> None:
+            give_evidence(merchant, dispute)
+            truth.finish_everything()
+
+        survive(axe, act)
+        truth.finish_everything()
+
+        found, outside = only_dispute(merchant), paypal.find_dispute(reference)
+        is_ordered = found.evidence_ordered_at is not None
+        assert found.status == ("UNDER_REVIEW" if is_ordered else "NEEDS_RESPONSE"), axe.fell
+        assert outside["submissions"] == is_ordered, axe.fell
+        digests = [file["sha256"] for file in outside["files"]]
+        assert digests == [sha256(PDF).hexdigest()] * is_ordered, axe.fell
+        truth.assert_nothing_is_left_over()
 
     assert at_every_moment(run) >= 13

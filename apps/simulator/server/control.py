@@ -15,6 +15,7 @@
 | `POST /_sim/payouts {"everything": true}` | pay out what is available (or all) |
 | `POST /_sim/payouts/{po}?result=pay` (or `fail`, `return`) | the bank's answer to a payout |
 | `GET /_sim/payouts?payout=po_…` (or `op_key=…`) | what was ordered under our name |
+| `GET /_sim/files` | the files that came, with their hashes |
 | `POST /_sim/settle` | everything that would happen later happens now |
 | `POST /_sim/clock {"advance": SECONDS}` | move the simulator's clock |
 | `GET /_sim/events?after=SEQ&type=…`, `GET /_sim/events/{evt}` | events; one, signed |
@@ -30,7 +31,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from . import book, disputes, intents, later, pages, payouts, refunds, webhooks
+from . import book, disputes, files, intents, later, pages, payouts, refunds, webhooks
 from .faults import Faults
 from .paypal.control import Control as PayPalControl
 from .store import Record
@@ -62,6 +63,7 @@ class Control:
             ("GET", "disputes"): self._disputed,
             ("POST", "payouts"): self._pay_out,
             ("GET", "payouts"): self._ordered,
+            ("GET", "files"): self._files,
             ("POST", "settle"): self._settle,
             ("POST", "clock"): self._clock,
             ("GET", "events"): self._events,
@@ -211,6 +213,10 @@ class Control:
 
     def _ordered(self, _id: str, asked: Json, _call: Call) -> Reply:
         return json_reply({"payouts": book.payouts(self.world, asked)})
+
+    def _files(self, _id: str, _asked: Json, _call: Call) -> Reply:
+        with self.world.store.unit():
+            return json_reply({"files": files.book(self.world)})
 
     def _pay_out(self, payout_id: str, asked: Json, _call: Call) -> Reply:
         if payout_id:

@@ -1,6 +1,6 @@
 """Disputes: opened by a card right after its charge or by a test, answered, and decided."""
 
-from . import objects
+from . import files, objects
 from .cards import Card
 from .store import Record
 from .wire import Call, Json, StripeError
@@ -16,6 +16,11 @@ _EVIDENCE = (
     "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address",
     "shipping_carrier", "shipping_date", "shipping_documentation", "shipping_tracking_number",
     "uncategorized_file", "uncategorized_text",
+)  # fmt: skip
+_FILES = (
+    "cancellation_policy", "customer_communication", "customer_signature",
+    "duplicate_charge_documentation", "receipt", "refund_policy", "service_documentation",
+    "shipping_documentation", "uncategorized_file",
 )  # fmt: skip
 # decision -> (the states it is made in, the state it leads to)
 _DECISIONS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -89,6 +94,8 @@ def update(world: World, call: Call) -> Json:
     if answered is None:
         raise StripeError(400, "This dispute is already closed.", param="dispute")
     given = call.params.get("evidence") or {}
+    named = {name: dispute.body["evidence"][name] for name in _FILES} | given
+    files.require_evidence(world, {n: file for n, file in named.items() if n in _FILES and file})
     details = dict(dispute.body["evidence_details"], has_evidence=True)
     changes: Json = {"evidence": dispute.body["evidence"] | given}
     if call.params.get("submit", True):

@@ -7,7 +7,7 @@ for at least 24 hours. The same key while its first request still runs: 409.
 
 import hashlib
 
-from . import lists, objects, routes, schema
+from . import files, lists, objects, routes, schema
 from .cards import find as find_card
 from .faults import AFTER, BEFORE, Fault, Faults, cut_off, parse
 from .routes import Route
@@ -36,7 +36,7 @@ class Engine:
             route, call.object_id = found
             call.op = route.op
             fault = self.faults.pick(call.op, call.headers.get("paysys-fault"))
-            given = decode_form(call.query if call.method == "GET" else call.body.decode())
+            given = _given(call)
             if fault is None:
                 fault = self._fault_of_card(call, given)
             if fault is not None and fault.kind in BEFORE:
@@ -185,6 +185,14 @@ class Engine:
         if fault.kind == "unavailable":
             return _plain(503, "api_error", "The service is unavailable.")
         return cut_off(Reply(0, b""), fault, self.world.config.hold_seconds)
+
+
+def _given(call: Call) -> Json:
+    if call.method == "GET":
+        return decode_form(call.query)
+    if call.headers.get("content-type", "").startswith("multipart/form-data"):
+        return files.read(call)
+    return decode_form(call.body.decode())
 
 
 def _authenticate(call: Call) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import banks, disputes, intents, lists, methods, payouts, refunds, singles
+from . import banks, disputes, files, intents, lists, methods, payouts, refunds, singles
 from .schema import params_of
 from .wire import Call, Json
 from .world import World
@@ -45,6 +45,8 @@ _TABLE = (
     ("GET", "disputes", "id", "retrieve_dispute", "dispute_retrieve", disputes.retrieve),
     ("POST", "disputes", "id", "submit_evidence", "dispute_update", disputes.update),
     ("POST", "disputes", "close", "accept_dispute", "dispute_close", disputes.close),
+    ("POST", "files", "", "upload_file", "file_create", files.create),
+    ("GET", "files", "id", "retrieve_file", "file_retrieve", files.retrieve),
     ("GET", "balance_transactions", "", "list_lines", "balance_transaction_list",
      "balance_transaction"),
     ("GET", "balance_transactions", "id", "retrieve_line", "balance_transaction_retrieve",

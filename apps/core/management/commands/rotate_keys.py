@@ -44,6 +44,7 @@ class Command(BaseCommand):
     ) -> tuple[int, list[UUID]]:
         """The number of rows rotated, and the ids of those that no key opens."""
         rotated, unreadable, after = 0, list[UUID](), UUID(int=0)
+        size = min(size, place.batch)
         while rows := _stale_rows(place, after, size):
             after = rows[-1][0]
             with transaction.atomic():
@@ -70,17 +71,17 @@ def _stale_rows(
         return cursor.fetchall()
 
 
-def _open(place: crypto.EncryptedColumn, row_id: UUID, book_id: UUID, token: str) -> str:
-    return crypto.decrypt(
+def _open(place: crypto.EncryptedColumn, row_id: UUID, book_id: UUID, token: str) -> bytes:
+    return crypto.decrypt_bytes(
         token, table=place.table, column=place.column, row_id=row_id, book_id=book_id
     )
 
 
 def _replace(
-    place: crypto.EncryptedColumn, row_id: UUID, book_id: UUID, old: str, plain: str
+    place: crypto.EncryptedColumn, row_id: UUID, book_id: UUID, old: str, plain: bytes
 ) -> int:
     """Put the new token where the old one still stands; 0 if somebody was faster."""
-    new = crypto.encrypt(
+    new = crypto.encrypt_bytes(
         plain, table=place.table, column=place.column, row_id=row_id, book_id=book_id
     )
     query = sql.SQL("UPDATE {table} SET {column} = %s WHERE id = %s AND {column} = %s").format(

@@ -216,11 +216,13 @@ class PayPal(Provider):
 
     @override
     def submit_evidence(self, request: SubmitEvidenceRequest, *, op_key: str) -> ProviderDispute:
-        return self._say(request, answers.evidence(request))
+        with self._asking():
+            return disputes.say(self._api, request, answers.evidence(request))
 
     @override
     def accept_dispute(self, request: AcceptDisputeRequest, *, op_key: str) -> ProviderDispute:
-        return self._say(request, answers.acceptance())
+        with self._asking():
+            return disputes.say(self._api, request, answers.acceptance())
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -252,13 +254,13 @@ class PayPal(Provider):
 
     def find_dispute(self, reference: str) -> ProviderDispute:
         with self._asking():
-            return disputes.dispute(self._get(_dispute_path(reference)))
+            return disputes.dispute(self._get(disputes.path_of(reference)))
 
     @override
     def look_up_about_dispute(self, request: AboutDispute) -> ProviderDispute | None:
         """None: it has not been said, for PayPal still offers to hear it."""
         with self._asking():
-            found = self._get(_dispute_path(request.provider_reference))
+            found = self._get(disputes.path_of(request.provider_reference))
             told = disputes.dispute(found)
         if is_said(request, told):
             return told
@@ -332,28 +334,6 @@ class PayPal(Provider):
                     raise Declined("provider_rejected", payment=payment) from error
                 return payment
 
-    def _say(
-        self, request: SubmitEvidenceRequest | AcceptDisputeRequest, said: answers.Body
-    ) -> ProviderDispute:
-        """PayPal knows no key here. It offers what can be said, and no more once it was said: what
-        it does not offer is answered by the dispute as it stands.
-        """
-        path, action = _dispute_path(request.provider_reference), disputes.ACTION[request.operation]
-        with self._asking():
-            found = self._get(path)
-            if not disputes.offers(found, action):
-                return disputes.dispute(found)
-            self._api.post(
-                f"{path}/{action}", said.content, headers={"Content-Type": said.content_type}
-            )
-            try:
-                told = disputes.dispute(self._get(path))
-            except _SAID_NO as error:
-                # It was said: that the question after it was not sent proves nothing.
-                raise OutcomeUnknown("not_looked_at", type(error).__name__) from error
-        is_answer = isinstance(request, SubmitEvidenceRequest)
-        return replace(told, has_evidence=True) if is_answer else told
-
     def _order(self, reference: str) -> Mapping[str, Any]:
         return self._get(f"{_ORDERS}/{quote(reference, safe='')}")
 
@@ -391,10 +371,6 @@ class PayPal(Provider):
             raise OutcomeUnknown(
                 "malformed_answer", f"{type(error).__name__}: {error}", alert=True
             ) from error
-
-
-def _dispute_path(reference: str) -> str:
-    return f"v1/customer/disputes/{quote(reference, safe='')}"
 
 
 def _source(token: str) -> Mapping[str, Any]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
+from paypalrestsdk.exceptions import ConnectionError as PayPalError
+
+from apps.gateways.providers.connections import Interrupted, NotSent
+from apps.gateways.providers.paypal.answers import Body
 from apps.gateways.providers.paypal.objects import iso
+from apps.gateways.providers.paypal.transport import NoToken, Transport
 from apps.gateways.providers.paypal.units import from_paypal, minor
 from apps.gateways.types import (
+    AcceptDisputeRequest,
     DisputeReason,
     DisputeStage,
     DisputeStatus,
     Operation,
+    OutcomeUnknown,
     ProviderDispute,
+    SubmitEvidenceRequest,
 )
 
 _REASON: Final = {
@@ -82,3 +92,29 @@ def _status(found: Mapping[str, Any]) -> DisputeStatus:
     if code in _LOST:
         return DisputeStatus.LOST
     raise ValueError(f"resolved, and nobody knows how: {code}")
+
+
+def path_of(reference: str) -> str:
+    return f"v1/customer/disputes/{quote(reference, safe='')}"
+
+
+def say(
+    api: Transport, request: SubmitEvidenceRequest | AcceptDisputeRequest, said: Body
+) -> ProviderDispute:
+    """Answer a dispute, or give it up. Raises what the transport raises, and `OutcomeUnknown`.
+
+    PayPal knows no key here. It offers what can be said, and no more once it was said: what it does
+    not offer is answered by the dispute as it stands.
+    """
+    path, action = path_of(request.provider_reference), ACTION[request.operation]
+    found = api.get(path)
+    if not offers(found, action):
+        return dispute(found)
+    api.post(f"{path}/{action}", said.content, headers={"Content-Type": said.content_type})
+    try:
+        told = dispute(api.get(path))
+    except (PayPalError, NoToken, NotSent, Interrupted) as error:
+        # It was said: that the question after it was not sent proves nothing.
+        raise OutcomeUnknown("not_looked_at", type(error).__name__) from error
+    is_answer = isinstance(request, SubmitEvidenceRequest)
+    return replace(told, has_evidence=True) if is_answer else told

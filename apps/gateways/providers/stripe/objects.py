@@ -195,8 +195,8 @@ def dispute(found: Mapping[str, Any]) -> ProviderDispute:
 
 
 def evidence(request: SubmitEvidenceRequest) -> DisputeUpdateParamsEvidence:
-    """Our names of what can be said are Stripe's."""
-    return cast(DisputeUpdateParamsEvidence, dict(request.evidence))
+    """Our names of what can be said, and of what a file shows, are Stripe's."""
+    return cast(DisputeUpdateParamsEvidence, {**request.evidence, **request.uploaded})
 
 
 def line(found: Mapping[str, Any], payout: str = "") -> StatementLine:
