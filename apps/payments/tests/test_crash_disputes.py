@@ -201,7 +201,7 @@ def test_an_order_is_carried_out_once(
         named = outside["evidence"]["receipt"]
         assert files == ({named: sha256(PDF).hexdigest()} if sent else {}), axe.fell
 
-    assert at_every_moment(run) >= 8
+    assert at_every_moment(run) >= 13
 
 
 def test_an_answer_at_paypal_is_given_once_without_a_key(
