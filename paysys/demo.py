@@ -89,7 +89,12 @@ IBAN = "DE89370400440532013000"  # the provider's for trying: money arrives ther
 # An account that is not its owner's first waits a day, which these have done.
 KNOWN_FOR = timedelta(days=2)
 STAFF = ("admin", "finance", "support")
-MAY = {"finance": ("resolve_suspensecase", "answer_dispute")}
+MAY = {
+    "finance": (
+        *("resolve_suspensecase", "resolve_excesscase", "redirect_payout", "send_back_payment"),
+        "answer_dispute",
+    )
+}
 
 
 def seed(*, known: Mapping[str, Any], now: datetime) -> Facts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -27,6 +27,7 @@ else:
     _Paginator = Paginator
 
 COUNT_LIMIT = 10_000
+_Row = TypeVar("_Row", bound=Model)
 
 
 class BoundedPaginator(_Paginator):
@@ -60,7 +61,7 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
-        wanted = _read_id(search_term.strip())
+        wanted = read_id(search_term.strip())
         if wanted is None:
             return super().get_search_results(request, queryset, search_term)
         known = {field.attname for field in self.model._meta.concrete_fields}
@@ -92,7 +93,13 @@ def actor_of(request: HttpRequest) -> Actor:
     return f"staff:{request.user.pk}"
 
 
-def _read_id(text: str) -> UUID | None:
+def find_row(model: type[_Row], text: str) -> _Row | None:
+    """The row whose id stands in an address; None if there is none, or that is no id."""
+    wanted = read_id(text)
+    return None if wanted is None else model._default_manager.filter(pk=wanted).first()
+
+
+def read_id(text: str) -> UUID | None:
     """The UUID that a person pasted, bare or as a public id of any prefix."""
     try:
         return UUID(text)

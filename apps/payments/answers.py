@@ -150,7 +150,9 @@ def refund_answer(started: services.Started) -> Answer:
 def refund_answer_of(refund: Refund) -> Answer:
     """The answer that a refund's present state is: pending at the provider is an answer too."""
     if refund.status == RefundStatus.FAILED:
-        raise RefundRefused(decline_code=refund.failure_code, refund=public.render_refund(refund))
+        raise RefundRefused(
+            decline_code=public.return_code(refund), refund=public.render_refund(refund)
+        )
     if refund.status == RefundStatus.SUCCEEDED:
         return 201, public.render_refund(refund), True
     run = selectors.find_refund_run(refund)
@@ -171,7 +173,7 @@ def payout_answer_of(payout: Payout) -> Answer:
     :raises PayoutRefused: it failed.
     """
     if payout.status == PayoutStatus.FAILED:
-        raise PayoutRefused(decline_code=payout.failure_code, payout=payout_body(payout))
+        raise PayoutRefused(decline_code=public.return_code(payout), payout=payout_body(payout))
     is_sent = payout.status != PayoutStatus.PENDING
     return (201 if is_sent else 202), payout_body(payout), is_sent
 

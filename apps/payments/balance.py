@@ -96,6 +96,11 @@ def payout_returned(payout: Payout, *, now: datetime) -> None:
     _payout(payout, BalanceKind.PAYOUT_RETURN, payout.amount, now)
 
 
+def payout_to_merchant(payout: Payout, *, now: datetime) -> None:
+    """What came back of a withdrawal and had no wallet to go to."""
+    _at_once(payout, BalanceKind.WITHDRAWAL_RETURN, payout.amount, now)
+
+
 def reserve_kept(reserve: Reserve, *, now: datetime) -> None:
     _reserve(reserve, BalanceKind.RESERVE_KEPT, -reserve.amount, now)
 
@@ -106,12 +111,25 @@ def reserve_freed(reserve: Reserve, *, now: datetime) -> None:
 
 def disputed(dispute: Dispute, move: DisputeMove, *, now: datetime) -> None:
     """What a move takes from the merchant at once, or gives back; a wallet's is not in it."""
-    taken = move.bearer_amount
-    if move.wallet_id is not None or not taken:
+    if move.wallet_id is None:
+        kinds = (BalanceKind.DISPUTE, BalanceKind.DISPUTE_RETURN)
+        _dispute(dispute, move, kinds, move.bearer_amount, now)
+    kinds = (BalanceKind.EXCESS_CHARGE, BalanceKind.EXCESS_CHARGE_RETURN)
+    _dispute(dispute, move, kinds, move.merchant_charged, now)
+
+
+def _dispute(
+    dispute: Dispute,
+    move: DisputeMove,
+    kinds: tuple[BalanceKind, BalanceKind],
+    taken: Decimal,
+    now: datetime,
+) -> None:
+    if not taken:
         return
     record(
         book_id=move.book_id,
-        kind=BalanceKind.DISPUTE if taken > 0 else BalanceKind.DISPUTE_RETURN,
+        kind=kinds[0] if taken > 0 else kinds[1],
         source_id=move.id,
         payment_id=dispute.payment_id,
         currency=dispute.payment.credit_currency,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.core.types import Invariant
+from apps.payments.models import MOVED
 
 # An account, by book and currency, is the sum of these rows (book_id, currency, amount).
 _ACCOUNT = """
@@ -12,6 +13,11 @@ SELECT book_id, currency, l.amount, r.amount FROM
      WHERE a.code {codes} GROUP BY 1, 2) l
 FULL JOIN (SELECT book_id, currency, sum(amount) AS amount FROM ({rows}) x GROUP BY 1, 2) r
 USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(r.amount, 0)
+"""
+_MOVES = """
+SELECT d.id FROM payments_dispute d LEFT JOIN LATERAL (SELECT {sums} FROM payments_dispute_move m
+    WHERE m.book_id = d.book_id AND m.dispute_id = d.id) m ON true
+WHERE ({of_dispute}) IS DISTINCT FROM ({of_moves})
 """
 
 INVARIANTS = (
@@ -36,28 +42,49 @@ INVARIANTS = (
         name="disputes: platform:excess = what exceeds budgets and wallets",
         sql=_ACCOUNT.format(
             codes="= 'platform:excess'",
-            rows="SELECT book_id, currency, -excess AS amount FROM payments_dispute "
-            "UNION ALL SELECT d.book_id, p.credit_currency, -d.shortfall FROM payments_dispute d "
+            rows="SELECT book_id, currency, excess_charged + excess_written_off - excess AS amount "
+            "FROM payments_dispute UNION ALL SELECT d.book_id, p.credit_currency, "
+            "d.shortfall_charged + d.shortfall_written_off - d.shortfall FROM payments_dispute d "
             "JOIN payments_payment p ON p.id = d.payment_id",
         ),
-        says="what went out beyond a budget is known by its dispute",
+        says="what went out beyond a budget, and nobody has decided about, is known by its dispute",
+    ),
+    Invariant(
+        name="disputes: platform:losses = what was written off of them",
+        sql="SELECT book_id, currency, l.amount, r.amount FROM (SELECT a.book_id, a.currency, "
+        "sum(e.entry_type * e.amount) AS amount FROM ledger_transaction t JOIN ledger_entry e "
+        "ON e.transaction_id = t.id AND e.book_id = t.book_id JOIN ledger_account a "
+        "ON a.id = e.account_id "
+        "WHERE t.kind IN ('dispute', 'dispute_excess') AND a.code = 'platform:losses' "
+        "GROUP BY 1, 2) l FULL JOIN (SELECT book_id, currency, sum(amount) AS amount FROM "
+        "(SELECT book_id, currency, excess_written_off AS amount FROM payments_dispute "
+        "UNION ALL SELECT d.book_id, p.credit_currency, d.shortfall_written_off "
+        "FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id) x GROUP BY 1, 2) "
+        "r USING (book_id, currency) WHERE coalesce(l.amount, 0) <> coalesce(r.amount, 0)",
+        says="what we have written off is a loss, and what came back of it no more",
+    ),
+    Invariant(
+        name="disputes: excess is what exceeds",
+        sql="SELECT id FROM payments_payment WHERE amount_disputed + amount_charged_back > 0 "
+        "AND amount_excess <> greatest(0, amount_disputed + amount_charged_back - amount_captured "
+        "+ greatest(refund_reserved, wallet_captured + card_refund_reserved))",
+        says="a budget that has room bears what disputes took beyond it",
     ),
     Invariant(
         name="disputes: what exceeds has an open case",
-        sql="SELECT d.id FROM payments_dispute d WHERE (d.excess + d.shortfall > 0) <> EXISTS "
+        sql="SELECT d.id FROM payments_dispute d WHERE (d.excess + d.shortfall - d.excess_charged "
+        "- d.excess_written_off - d.shortfall_charged - d.shortfall_written_off > 0) <> EXISTS "
         "(SELECT 1 FROM payments_excess_case c WHERE c.book_id = d.book_id "
         "AND c.dispute_id = d.id AND c.closed_at IS NULL)",
         says="somebody looks at whatever went out beyond the budget",
     ),
     Invariant(
         name="disputes: a dispute is its moves",
-        sql="SELECT d.id FROM payments_dispute d LEFT JOIN LATERAL (SELECT "
-        "coalesce(sum(amount_open), 0) AS open, coalesce(sum(amount_lost), 0) AS lost, "
-        "coalesce(sum(budget_part), 0) AS budget, coalesce(sum(excess), 0) AS excess, "
-        "coalesce(sum(bearer_amount), 0) AS bearer, coalesce(sum(shortfall), 0) AS shortfall "
-        "FROM payments_dispute_move m WHERE m.book_id = d.book_id AND m.dispute_id = d.id) m "
-        "ON true WHERE (d.amount_open, d.amount_lost, d.budget_part, d.excess, d.bearer_amount, "
-        "d.shortfall) IS DISTINCT FROM (m.open, m.lost, m.budget, m.excess, m.bearer, m.shortfall)",
+        sql=_MOVES.format(
+            sums=", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MOVED),
+            of_dispute=", ".join(f"d.{name}" for name in MOVED),
+            of_moves=", ".join(f"m.{name}" for name in MOVED),
+        ),
         says="every amount of a dispute was moved, and every move is in its amounts",
     ),
     Invariant(
@@ -72,13 +99,14 @@ INVARIANTS = (
         name="disputes: every move has its posting",
         sql="SELECT m.id FROM payments_dispute_move m WHERE NOT EXISTS "
         "(SELECT 1 FROM ledger_transaction t WHERE t.book_id = m.book_id "
-        "AND t.kind = 'dispute' AND t.reference = 'dispute:' || m.id)",
+        "AND t.kind IN ('dispute', 'dispute_excess') AND t.reference = 'dispute:' || m.id)",
         says="whatever a dispute moves is in the books",
     ),
     Invariant(
         name="disputes: every such posting has its move",
-        sql="SELECT t.id, t.reference FROM ledger_transaction t WHERE t.kind = 'dispute' "
-        "AND NOT EXISTS (SELECT 1 FROM payments_dispute_move m WHERE m.book_id = t.book_id "
+        sql="SELECT t.id, t.reference FROM ledger_transaction t "
+        "WHERE t.kind IN ('dispute', 'dispute_excess') AND NOT EXISTS "
+        "(SELECT 1 FROM payments_dispute_move m WHERE m.book_id = t.book_id "
         "AND t.reference = 'dispute:' || m.id)",
         says="the books hold no dispute that nobody made",
     ),
@@ -117,7 +145,7 @@ INVARIANTS = (
     Invariant(
         name="disputes: what they take is in the merchant's balance",
         sql="SELECT m.id, m.amount, b.net FROM (SELECT id, book_id, "
-        "CASE WHEN wallet_id IS NULL THEN -bearer_amount ELSE 0 END AS amount "
+        "CASE WHEN wallet_id IS NULL THEN -bearer_amount ELSE 0 END - merchant_charged AS amount "
         "FROM payments_dispute_move UNION ALL SELECT id, book_id, -provider_fee "
         "FROM payments_dispute_line) m LEFT JOIN LATERAL (SELECT sum(net) AS net "
         "FROM payments_balance_transaction b WHERE b.book_id = m.book_id "

@@ -112,11 +112,11 @@ def note_files_sent(dispute: Dispute, *, now: datetime) -> None:
 def open_case(case: ExcessCase, *, now: datetime) -> None:
     """Somebody has to look at what went out beyond the budget."""
     _CASE.write_new(case)
-    _note(case, "case.opened", now)
+    note_of_case(case, "case.opened", actor=SYSTEM, now=now)
 
 
-def close_case(case: ExcessCase, *, now: datetime) -> None:
-    """All of it has come back.
+def close_case(case: ExcessCase, *, actor: Actor, now: datetime) -> None:
+    """Nothing of it is left: it has come back, or somebody has decided about it.
 
     :raises db.GuardFailed: (when sent) it is closed already.
     """
@@ -127,16 +127,19 @@ def close_case(case: ExcessCase, *, now: datetime) -> None:
         expect=1,
         what="payments: the case is closed already",
     )
-    _note(case, "case.closed", now)
+    note_of_case(case, "case.closed", actor=actor, now=now)
 
 
-def _note(case: ExcessCase, action: str, now: datetime) -> None:
+def note_of_case(
+    case: ExcessCase, action: str, *, actor: Actor, now: datetime, **facts: int | str
+) -> None:
+    """Write the audit row of what became of a case."""
     audit.record(
         book_id=case.book_id,
-        actor=SYSTEM,
+        actor=actor,
         action=action,
         subject_id=case.id,
         subject_kind="case",
-        facts={"dispute": str(case.dispute_id)},
+        facts={"dispute": str(case.dispute_id), **facts},
         now=now,
     )

@@ -91,6 +91,12 @@ def list_refund_references(dispute: Dispute) -> list[str]:
     return list(names.values_list("provider_reference", flat=True))
 
 
+def list_exceeding(payment: Payment) -> QuerySet[Dispute]:
+    """The payment's disputes that took more than its budget had, the oldest first."""
+    disputes = Dispute.objects.filter(book_id=payment.book_id, payment_id=payment.id)
+    return disputes.filter(excess__gt=0).order_by("id")
+
+
 def list_due(*, after: datetime, until: datetime, hours: int, limit: int) -> list[Dispute]:
     """Disputes that wait for an answer which is due in this time, the most urgent first.
 

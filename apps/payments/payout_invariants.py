@@ -37,6 +37,10 @@ _POSTINGS = (
     ("payout_reserve", "payments_payout", "payout:reserve:", "r.status <> 'FAILED'"),
     ("payout", "payments_payout", "payout:", "r.status IN ('PAID', 'RETURNED')"),
     ("payout_return", "payments_payout", "payout:return:", "r.status = 'RETURNED'"),
+    (
+        *("payout_to_merchant", "payments_payout", "payout:merchant:"),
+        "r.to_merchant_at IS NOT NULL AND r.status IN ('FAILED', 'RETURNED')",
+    ),
     ("release", "payments_release", "release:", "r.amount <> 0"),
     ("reserve_keep", "payments_reserve", "reserve:keep:", "true"),
     ("reserve_free", "payments_reserve", "reserve:free:", "r.freed_at IS NOT NULL"),
@@ -126,6 +130,14 @@ INVARIANTS = (
         "OR b.failed <> CASE r.status WHEN 'FAILED' THEN r.amount ELSE 0 END "
         "OR b.returned <> CASE r.status WHEN 'RETURNED' THEN r.amount ELSE 0 END",
         says="a payout takes from the balance once, and gives back what did not stand",
+    ),
+    Invariant(
+        name="payouts: what a withdrawal brings the merchant is in its balance",
+        sql="SELECT r.id FROM payments_payout r WHERE (SELECT coalesce(sum(b.net), 0) "
+        "FROM payments_balance_transaction b WHERE b.book_id = r.book_id AND b.source_id = r.id "
+        "AND b.kind = 'withdrawal_return') <> CASE WHEN r.to_merchant_at IS NOT NULL "
+        "AND r.status IN ('FAILED', 'RETURNED') THEN r.amount ELSE 0 END",
+        says="what has no wallet to go back to is the merchant's if a person says so, and once",
     ),
     Invariant(
         name="payouts: what was paid, returned, released or kept has its posting",

@@ -131,11 +131,16 @@ def refund_reserved(refund: Refund, *, occurred_at: datetime) -> None:
 
 
 def refund_confirmed(refund: Refund, *, occurred_at: datetime) -> None:
-    """What the provider has sent back, and what goes into the wallet: a posting each."""
+    """What the provider, or a person at the bank, has sent back, and what goes into the wallet: a
+    posting each.
+    """
+    payment = refund.payment
     if refund.card_amount:
-        clearing = chart.provider_clearing(refund.payment.provider)
+        source = chart.PLATFORM_BANK
+        if not payment.is_by_bank_transfer:
+            source = chart.provider_clearing(payment.provider)
         amount = refund.money(refund.card_amount)
-        lines = [debit(chart.REFUND_PAYABLE, amount), credit(clearing, amount)]
+        lines = [debit(chart.REFUND_PAYABLE, amount), credit(source, amount)]
         _post(refund.book_id, _confirm_reference(refund), "refund", lines, occurred_at)
     if refund.wallet_amount:
         assert refund.to_wallet_id is not None
@@ -226,6 +231,14 @@ def payout_returned(payout: Payout, *, occurred_at: datetime) -> None:
     _post(payout.book_id, reference, "payout_return", lines, occurred_at)
 
 
+def payout_to_merchant(payout: Payout, *, occurred_at: datetime) -> None:
+    """What came back to a wallet that is closed is the merchant's, who owes it to the customer."""
+    amount = payout.money(payout.amount)
+    lines = [debit(_drawn_on(payout), amount), credit(chart.MERCHANT_PAYABLE, amount)]
+    reference = f"payout:merchant:{payout.id}"
+    _post(payout.book_id, reference, "payout_to_merchant", lines, occurred_at)
+
+
 def settled(
     *,
     book_id: UUID,
@@ -253,7 +266,8 @@ def dispute_moved(dispute: Dispute, move: DisputeMove, *, occurred_at: datetime)
 
     Set aside is `merchant:disputed`. What is lost the provider keeps of what it has withdrawn, or
     will: its line may come later. All of it is taken from the bearer, and beyond the budget from
-    us; what comes back goes where it was taken.
+    us; what comes back goes where it was taken. What we carry a person charges to the merchant or
+    writes off.
     """
     payment, paid = dispute.payment, dispute.money
     taken, missing = payment.credit(move.bearer_amount), payment.credit(move.shortfall)
@@ -269,8 +283,32 @@ def dispute_moved(dispute: Dispute, move: DisputeMove, *, occurred_at: datetime)
         *_signed(chart.PLATFORM_EXCESS, excess),
         *_signed(chart.MERCHANT_DISPUTED, -paid(move.amount_open)),
         *_signed(chart.provider_disputed(dispute.provider), -paid(move.amount_lost)),
+        *_covered(payment, move),
     ]
-    _post(dispute.book_id, f"dispute:{move.id}", "dispute", lines, occurred_at)
+    kind = "dispute_excess" if move.is_decision else "dispute"
+    _post(dispute.book_id, f"dispute:{move.id}", kind, lines, occurred_at)
+
+
+def _covered(payment: Payment, move: DisputeMove) -> list[Line]:
+    """What is charged or written off of what we carry, or comes back of it.
+
+    Of a converted payment the excess is charged at the payment's rate, through `platform:fx`.
+    """
+    paid, credit_ = payment.money, payment.credit
+    charged = credit_(move.merchant_charged)
+    lines = [
+        *_signed(chart.MERCHANT_PAYABLE, charged),
+        *_signed(chart.PLATFORM_LOSSES, paid(move.excess_written_off)),
+        *_signed(chart.PLATFORM_LOSSES, credit_(move.shortfall_written_off)),
+        *_signed(chart.PLATFORM_EXCESS, -paid(move.excess_charged + move.excess_written_off)),
+        *_signed(
+            chart.PLATFORM_EXCESS, -credit_(move.shortfall_charged + move.shortfall_written_off)
+        ),
+    ]
+    if payment.is_converted:
+        lines += _signed(chart.PLATFORM_FX, paid(move.excess_charged))
+        lines += _signed(chart.PLATFORM_FX, credit_(move.shortfall_charged) - charged)
+    return lines
 
 
 def dispute_line(line: DisputeLine, *, occurred_at: datetime) -> None:

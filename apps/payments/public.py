@@ -22,7 +22,7 @@ from apps.payments.models import (
     Reserve,
     Transfer,
 )
-from apps.payments.types import BalanceKind, advice
+from apps.payments.types import BalanceKind, advice, return_reason
 
 # Whose id the `source` of a line of the balance is.
 SOURCE_PREFIX: dict[str, str] = {
@@ -38,6 +38,9 @@ SOURCE_PREFIX: dict[str, str] = {
     BalanceKind.DISPUTE: "dpm",
     BalanceKind.DISPUTE_RETURN: "dpm",
     BalanceKind.DISPUTE_FEE: "dpl",
+    BalanceKind.EXCESS_CHARGE: "dpm",
+    BalanceKind.EXCESS_CHARGE_RETURN: "dpm",
+    BalanceKind.WITHDRAWAL_RETURN: "po",
 }
 
 
@@ -192,7 +195,7 @@ def render_refund(refund: Refund) -> dict[str, Any]:
         "fee_returned": _minor(refund.payment.credit_currency)(refund.fee_returned),
         "reason": refund.reason or None,
         "metadata": refund.metadata,
-        "failure": {"code": refund.failure_code} if refund.failure_code else None,
+        "failure": {"code": return_code(refund)} if refund.failure_code else None,
         "succeeded_at": time(refund.succeeded_at),
         "failed_at": time(refund.failed_at),
         "created_at": time(refund.created_at),
@@ -217,6 +220,7 @@ def render_dispute(dispute: Dispute) -> dict[str, Any]:
         "amount_withdrawn": minor(dispute.amount_withdrawn),
         "amount_returned": minor(dispute.amount_returned),
         "charged_to_merchant": credit_minor(dispute.bearer_amount),
+        "excess_charged": credit_minor(dispute.merchant_charged),
         "charged_currency": dispute.payment.credit_currency,
         "fee": minor(dispute.provider_fee),
         "provider": dispute.provider,
@@ -228,6 +232,12 @@ def render_dispute(dispute: Dispute) -> dict[str, Any]:
         "opened_at": time(dispute.opened_at),
         "closed_at": time(dispute.closed_at),
     }
+
+
+def return_code(row: Refund | Payout) -> str:
+    """Why it failed, in words that are the same for every provider; the row keeps theirs."""
+    otherwise = "refund_failed" if isinstance(row, Refund) else "payout_failed"
+    return return_reason(row.failure_code, otherwise=otherwise)
 
 
 def render_payout(payout: Payout) -> dict[str, Any]:
@@ -244,12 +254,13 @@ def render_payout(payout: Payout) -> dict[str, Any]:
         "description": payout.description or None,
         "metadata": payout.metadata,
         "provider": payout.provider,
-        "failure": {"code": payout.failure_code} if payout.failure_code else None,
+        "failure": {"code": return_code(payout)} if payout.failure_code else None,
         "expected_on": day(payout.expected_on),
         "sent_at": time(payout.sent_at),
         "paid_at": time(payout.paid_at),
         "failed_at": time(payout.failed_at),
         "returned_at": time(payout.returned_at),
+        "to_merchant_at": time(payout.to_merchant_at),
         "created_at": time(payout.created_at),
     }
 

@@ -212,14 +212,14 @@ def insert_payout(payout: Payout, *, actor: Actor, now: datetime) -> None:
     _tell_payout(payout, event="payout.created", actor=actor, now=now)
 
 
-def save_payout(payout: Payout, *, event: str, actor: Actor, now: datetime) -> None:
-    """Write what changed about a payout, under its version.
+def save_payout(payout: Payout, *, event: str, actor: Actor, now: datetime, **more: str) -> None:
+    """Write what changed about a payout, under its version; `more` is for the trail alone.
 
     :raises db.GuardFailed: (when sent) the payout has changed since it was read.
     """
     payout.updated_at = now
     _PAYOUT.write_changes(payout, stale=STALE_PAYOUT)
-    _tell_payout(payout, event=event, actor=actor, now=now)
+    _tell_payout(payout, event=event, actor=actor, now=now, **more)
 
 
 def insert_release(release: Release, *, actor: Actor, now: datetime) -> None:
@@ -286,8 +286,8 @@ def _tell_refund(refund: Refund, *, event: str, actor: Actor, now: datetime) -> 
     tell(refund, event, payload=payload, facts=facts, actor=actor, now=now, sequence=refund.version)
 
 
-def _tell_payout(payout: Payout, *, event: str, actor: Actor, now: datetime) -> None:
-    facts = {"status": payout.status, "version": payout.version, "kind": str(payout.kind)}
+def _tell_payout(payout: Payout, *, event: str, actor: Actor, now: datetime, **more: str) -> None:
+    facts = {"status": payout.status, "version": payout.version, "kind": str(payout.kind), **more}
     payload = render_payout(payout)
     tell(payout, event, payload=payload, facts=facts, actor=actor, now=now, sequence=payout.version)
 

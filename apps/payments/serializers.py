@@ -212,7 +212,7 @@ class PaymentShape(serializers.Serializer[Any]):
 
 
 class RefundFailureShape(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    code = serializers.CharField(help_text="The same words for every provider; see docs/api.md.")
 
 
 class RefundShape(serializers.Serializer[Any]):

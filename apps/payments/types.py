@@ -32,6 +32,64 @@ def advice(code: str) -> tuple[Action, bool]:
     return (row.action, row.retryable) if row else _OURS.get(code, (Action.CONTACT_US, False))
 
 
+class ReturnReason(StrEnum):
+    """Why a refund or a payout did not arrive: one small vocabulary for every provider.
+
+    Providers' own words stay with us, for staff; merchants branch on these.
+    """
+
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    ACCOUNT_NOT_SUPPORTED = "account_not_supported"
+    HOLDER_MISMATCH = "account_holder_mismatch"
+    CARD_NOT_USABLE = "card_not_usable"
+    DECLINED = "declined_by_bank"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    DISPUTED = "payment_disputed"
+    CANCELED = "canceled"
+
+
+# By the provider's word: Stripe's `failure_code` of a payout and `failure_reason` of a refund, and
+# PayPal's `status_details.reason` of a refund. No two of them mean different things by one word.
+_WORDS = {
+    "account_closed": ReturnReason.ACCOUNT_CLOSED,
+    "account_frozen": ReturnReason.ACCOUNT_FROZEN,
+    "bank_account_restricted": ReturnReason.ACCOUNT_FROZEN,
+    "no_account": ReturnReason.ACCOUNT_NOT_FOUND,
+    "invalid_account_number": ReturnReason.ACCOUNT_NOT_FOUND,
+    "bank_ownership_changed": ReturnReason.ACCOUNT_NOT_FOUND,
+    "debit_not_authorized": ReturnReason.ACCOUNT_NOT_SUPPORTED,
+    "invalid_currency": ReturnReason.ACCOUNT_NOT_SUPPORTED,
+    "unsupported_card": ReturnReason.ACCOUNT_NOT_SUPPORTED,
+    "incorrect_account_holder_address": ReturnReason.HOLDER_MISMATCH,
+    "incorrect_account_holder_name": ReturnReason.HOLDER_MISMATCH,
+    "incorrect_account_holder_tax_id": ReturnReason.HOLDER_MISMATCH,
+    "invalid_card": ReturnReason.CARD_NOT_USABLE,
+    "lost_or_stolen_card": ReturnReason.CARD_NOT_USABLE,
+    "expired_or_canceled_card": ReturnReason.CARD_NOT_USABLE,
+    "declined": ReturnReason.DECLINED,
+    "could_not_process": ReturnReason.DECLINED,
+    "ECHECK": ReturnReason.DECLINED,
+    "insufficient_funds": ReturnReason.INSUFFICIENT_FUNDS,
+    "charge_for_pending_refund_disputed": ReturnReason.DISPUTED,
+    "merchant_request": ReturnReason.CANCELED,
+    "canceled": ReturnReason.CANCELED,
+}
+# What we say ourselves, where nobody at a provider was asked or what was asked was refused.
+_OUR_RETURNS = {
+    *("payment_disputed", "wallet_closed", "refund_failed", "payout_failed"),
+    *("bank_account_removed", "bank_account_invalid"),
+}
+
+
+def return_reason(word: str, *, otherwise: str) -> str:
+    """The code that merchants see for a word that was kept; `otherwise` for one nobody knows."""
+    if word in _WORDS:
+        return str(_WORDS[word])
+    return word if word in _OUR_RETURNS or word in DECLINES else otherwise
+
+
 class Status(StrEnum):
     CREATED = "CREATED"
     VALIDATED = "VALIDATED"
@@ -118,6 +176,9 @@ class BalanceKind(StrEnum):
     DISPUTE = "dispute"
     DISPUTE_RETURN = "dispute_return"
     DISPUTE_FEE = "dispute_fee"
+    EXCESS_CHARGE = "excess_charge"
+    EXCESS_CHARGE_RETURN = "excess_charge_return"
+    WITHDRAWAL_RETURN = "withdrawal_return"
 
 
 class CaptureMethod(StrEnum):

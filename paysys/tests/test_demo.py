@@ -107,7 +107,14 @@ class TestDemo:
     @pytest.mark.parametrize(
         ("username", "may"),
         [
-            ("finance", ["payments.answer_dispute", "payments.resolve_suspensecase"]),
+            (
+                "finance",
+                [
+                    *("payments.answer_dispute", "payments.redirect_payout"),
+                    *("payments.resolve_excesscase", "payments.resolve_suspensecase"),
+                    "payments.send_back_payment",
+                ],
+            ),
             ("support", []),
         ],
     )

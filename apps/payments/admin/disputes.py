@@ -25,10 +25,10 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from apps.core import clock, ids
-from apps.core.admin import ReadOnlyAdmin, actor_of, in_words
+from apps.core.admin import ReadOnlyAdmin, actor_of, in_words, read_id
 from apps.core.errors import DomainError, NotFound
 from apps.core.money import shown
-from apps.payments.models import Dispute, DisputeLine, ExcessCase
+from apps.payments.models import Dispute, DisputeLine
 from apps.payments.services import dispute_orders, evidence, evidence_files
 
 Order = Callable[..., Dispute]
@@ -86,13 +86,13 @@ class DisputeAdmin(ReadOnlyAdmin):
     id_fields = ("id", "book_id", "payment_id")
     actions_detail = ("submit_evidence", "give_up")
     readonly_fields = (
-        *("dispute", "of_payment", "due", "answer", "files"),
+        *("dispute", "of_payment", "due", "answer", "files", "left"),
         *(TOTAL, OPEN, LOST, BUDGET, EXCESS, WITHDRAWN, RETURNED, PROVIDER_FEE),
     )
     fieldsets = (
         (None, {"fields": ("dispute", "of_payment", "status", "stage", "due", "due_by")}),
         ("Why", {"fields": ("reason", "provider_reason", "network_reason_code")}),
-        ("Money", {"fields": (TOTAL, OPEN, LOST, BUDGET, EXCESS)}),
+        ("Money", {"fields": (TOTAL, OPEN, LOST, BUDGET, EXCESS, "left")}),
         ("The provider's statement", {"fields": (WITHDRAWN, RETURNED, PROVIDER_FEE)}),
         (
             "Answer",
@@ -114,6 +114,10 @@ class DisputeAdmin(ReadOnlyAdmin):
     @admin.display(description="Answer is due", ordering="due_by")
     def due(self, dispute: Dispute) -> str:
         return due_in_words(dispute.due_by, clock.now()) if dispute.is_open else "-"
+
+    @admin.display(description="We carry")
+    def left(self, dispute: Dispute) -> str:
+        return ", ".join(shown(amount) for amount in dispute.carried) or "nothing"
 
     @admin.display(description="What is kept for it")
     def answer(self, dispute: Dispute) -> str:
@@ -193,7 +197,7 @@ class DisputeAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, order: Order, title: str, words: str
     ) -> HttpResponse:
         """Ask first; what is ordered is ordered once, however often the button is pressed."""
-        dispute = get_object_or_404(Dispute, id=_uuid(object_id))
+        dispute = get_object_or_404(Dispute, id=read_id(object_id))
         page = reverse("admin:payments_dispute_change", args=[dispute.id])
         if request.method != "POST":
             context = {
@@ -219,37 +223,9 @@ class DisputeAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(page)
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 @admin.register(DisputeLine)
 class DisputeLineAdmin(ReadOnlyAdmin):
     list_display = ("line_reference", "kind", "gross", "provider_fee", "currency", "created_at")
     list_filter = ("kind", "currency", "provider")
     search_fields = ("line_reference__exact",)
     id_fields = ("id", "book_id", "dispute_id")
-
-
-@admin.register(ExcessCase)
-class ExcessCaseAdmin(ReadOnlyAdmin):
-    """What went out beyond a budget or a wallet, and nobody has explained."""
-
-    list_display = ("of_dispute", "exceeds", "opened_at", "closed_at", "book_id")
-    list_filter = (("closed_at", admin.EmptyFieldListFilter),)
-    list_select_related = ("dispute__payment",)
-    id_fields = ("id", "book_id", "dispute_id")
-    readonly_fields = ("of_dispute", "exceeds")
-
-    @admin.display(description="Dispute")
-    def of_dispute(self, case: ExcessCase) -> str:
-        return ids.encode("dp", case.dispute_id)
-
-    @admin.display(description="Beyond the budget, and what a wallet did not have")
-    def exceeds(self, case: ExcessCase) -> str:
-        dispute = case.dispute
-        missing = dispute.payment.credit(dispute.shortfall)
-        return f"{shown(dispute.money(dispute.excess))}, {shown(missing)}"

@@ -1,17 +1,25 @@
-"""Payments, refunds, payouts and balances, to look at. Nothing moves money from here."""
+"""Payments, refunds, payouts and balances, to look at; and what came back and has nowhere to go."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
+from unfold.dataclasses import UnfoldAction
+from unfold.decorators import action
 
-from apps.core import ids
-from apps.core.admin import ReadOnlyAdmin
+from apps.audit import selectors as audit
+from apps.core import clock, ids
+from apps.core.admin import ReadOnlyAdmin, actor_of, find_row, read_id
 from apps.core.money import Money, shown
 from apps.gateways.types import in_words
+from apps.merchants import selectors as merchants
+from apps.payments.admin.deciding import ReasonForm, decide, trail
 from apps.payments.models import (
     BalanceTransaction,
     Payment,
@@ -22,6 +30,7 @@ from apps.payments.models import (
     Reserve,
     SettlementLine,
 )
+from apps.payments.services import redirecting
 
 
 def _amount(field: str, words: str) -> Any:
@@ -39,6 +48,14 @@ TOTAL, AUTHORIZED = _amount("amount", "Amount"), _amount("amount_authorized", "A
 CAPTURED, REFUNDED = _amount("amount_captured", "Captured"), _amount("amount_refunded", "Refunded")
 FEE, RESERVED = _amount("fee", "Fee"), _amount("refund_reserved", "Refunds asked for")
 FEE_RETURNED = _amount("fee_returned", "Fee returned")
+SENT_BACK = (
+    "The customer's transfer came and could not be credited. You have sent all of it back at the "
+    "bank; this notes it, and the payment is refunded."
+)
+TO_MERCHANT = (
+    "The bank has sent the money back, and the wallet it came from is closed for good. It becomes "
+    "payable to the merchant, who owes it to the customer, and the merchant is told."
+)
 
 
 @admin.register(Payment)
@@ -52,8 +69,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     id_fields = ("id", "book_id", "payment_method_id")
     readonly_fields = (
         *("payment", TOTAL, AUTHORIZED, CAPTURED, REFUNDED, RESERVED),
-        *(FEE, FEE_RETURNED, "why"),
+        *(FEE, FEE_RETURNED, "why", "became"),
     )
+    actions_detail = ("send_back",)
     fieldsets = (
         (None, {"fields": ("payment", "status", "reference", "description", "metadata")}),
         (
@@ -75,6 +93,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                 )
             },
         ),
+        ("What became of it", {"fields": ("became",)}),
         ("Book", {"fields": ("book_id", "destination", "created_by", "version")}),
     )
 
@@ -85,6 +104,49 @@ class PaymentAdmin(ReadOnlyAdmin):
     @admin.display(description="Payment", ordering="id")
     def payment(self, payment: Payment) -> str:
         return ids.encode("pay", payment.id)
+
+    @admin.display(description="Who did what, and why")
+    def became(self, payment: Payment) -> SafeString:
+        return trail(list(audit.list_entries(book_id=payment.book_id, subject_id=payment.id)))
+
+    def has_send_back_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return request.user.has_perm("payments.send_back_payment")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """Only where a bank transfer has come that could not be credited."""
+        payment = find_row(Payment, object_id)
+        is_waiting = payment is not None and redirecting.find_uncredited_run(payment) is not None
+        return super().get_actions_detail(request, object_id) if is_waiting else []
+
+    @action(description="Was sent back…", url_path="sent-back", permissions=["send_back"])
+    def send_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payment = get_object_or_404(Payment, id=read_id(object_id))
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+
+        def act() -> str:
+            redirecting.note_sent_back(
+                book_id=payment.book_id,
+                payment_id=payment.id,
+                reason=form.cleaned_data["reason"],
+                actor=actor_of(request),
+                now=clock.now(),
+            )
+            return "Noted as sent back. The run goes on and ends."
+
+        return decide(
+            self,
+            request,
+            title="It was sent back",
+            words=SENT_BACK,
+            facts=[
+                ("Payment", self.payment(payment)),
+                ("Came", shown(payment.money(payment.amount_captured))),
+                ("Merchant", merchants.name_of(payment.book_id)),
+            ],
+            form=form,
+            act=act,
+            back=reverse("admin:payments_payment_change", args=[payment.id]),
+        )
 
 
 @admin.register(Refund)
@@ -135,7 +197,8 @@ class PayoutAdmin(ReadOnlyAdmin):
     list_filter = ("status", "kind", "currency")
     search_fields = ("provider_reference__exact",)
     id_fields = ("id", "book_id", "wallet_id", "bank_account_id")
-    readonly_fields = ("payout", TOTAL, "wallet", "bank_account")
+    readonly_fields = ("payout", TOTAL, "wallet", "bank_account", "became")
+    actions_detail = ("give_to_merchant",)
     fieldsets = (
         (None, {"fields": ("payout", "status", "kind", "description", "metadata")}),
         ("Money", {"fields": (TOTAL, "wallet", "bank_account")}),
@@ -145,10 +208,11 @@ class PayoutAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     *("created_at", "sent_at", "expected_on", "paid_at", "failed_at"),
-                    *("returned_at", "updated_at"),
+                    *("returned_at", "to_merchant_at", "updated_at"),
                 )
             },
         ),
+        ("What became of it", {"fields": ("became",)}),
         ("Book", {"fields": ("book_id", "created_by", "version")}),
     )
 
@@ -163,6 +227,51 @@ class PayoutAdmin(ReadOnlyAdmin):
     @admin.display(description="To the bank account")
     def bank_account(self, payout: Payout) -> str:
         return ids.encode("ba", payout.bank_account_id)
+
+    @admin.display(description="Who did what, and why")
+    def became(self, payout: Payout) -> SafeString:
+        return trail(list(audit.list_entries(book_id=payout.book_id, subject_id=payout.id)))
+
+    def has_redirect_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return request.user.has_perm("payments.redirect_payout")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """Only where something has come back and has nowhere to go."""
+        payout = find_row(Payout, object_id)
+        is_waiting = payout is not None and redirecting.find_stuck_run(payout) is not None
+        return super().get_actions_detail(request, object_id) if is_waiting else []
+
+    @action(description="Give to the merchant…", url_path="to-merchant", permissions=["redirect"])
+    def give_to_merchant(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payout = get_object_or_404(Payout, id=read_id(object_id))
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+
+        def act() -> str:
+            redirecting.give_to_merchant(
+                book_id=payout.book_id,
+                payout_id=payout.id,
+                reason=form.cleaned_data["reason"],
+                actor=actor_of(request),
+                now=clock.now(),
+            )
+            return "It is the merchant's. The run goes on and books it."
+
+        facts = [
+            ("Withdrawal", self.payout(payout)),
+            ("Amount", shown(payout.money(payout.amount))),
+            ("Out of the wallet", self.wallet(payout)),
+            ("Merchant", merchants.name_of(payout.book_id)),
+        ]
+        return decide(
+            self,
+            request,
+            title="Give to the merchant",
+            words=TO_MERCHANT,
+            facts=facts,
+            form=form,
+            act=act,
+            back=reverse("admin:payments_payout_change", args=[payout.id]),
+        )
 
 
 def _in_currency(field: str, words: str) -> Any:

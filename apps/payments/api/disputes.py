@@ -82,6 +82,9 @@ class DisputeShape(serializers.Serializer[Any]):
     charged_to_merchant = serializers.IntegerField(
         help_text="Of your balance, or of the topped-up wallet, in `charged_currency`."
     )
+    excess_charged = serializers.IntegerField(
+        help_text="Of your balance, for what went out beyond the payment, in `charged_currency`."
+    )
     charged_currency = serializers.CharField()
     fee = serializers.IntegerField(help_text="The provider's, passed on.")
     provider = serializers.CharField()

@@ -55,7 +55,7 @@ class Withdraw(StrictSerializer):
 
 
 class PayoutFailureShape(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    code = serializers.CharField(help_text="The same words for every provider; see docs/api.md.")
 
 
 class PayoutShape(serializers.Serializer[Any]):
@@ -80,6 +80,9 @@ class PayoutShape(serializers.Serializer[Any]):
     paid_at = serializers.DateTimeField(allow_null=True)
     failed_at = serializers.DateTimeField(allow_null=True)
     returned_at = serializers.DateTimeField(allow_null=True)
+    to_merchant_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it was decided that what comes back is your balance's."
+    )
     created_at = serializers.DateTimeField()
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import F, Q
 
+from apps.core import ids
 from apps.core.ids import new_id
 from apps.core.money import Money, shown
 from apps.gateways.types import DisputeReason, DisputeStage
@@ -27,6 +28,8 @@ class Dispute(Remembering):
     payment's budget (`budget_part`) and, beyond it, from us (`excess`), all in `currency`.
     `bearer_amount` is what `budget_part` took from whom the payment was credited to, `shortfall`
     what a topped-up wallet did not have of it, both in the payment's `credit_currency`.
+    Of `excess` and `shortfall` people have decided about the parts `…_charged`, which cost the
+    merchant `merchant_charged` in its `credit_currency`, and `…_written_off`; we carry the rest.
     What the provider's statement has withdrawn and returned is told apart: its lines come when they
     come. Version 0 is a dispute of which nothing is known but its name.
     """
@@ -53,6 +56,11 @@ class Dispute(Remembering):
     excess = amount_field(default=ZERO)
     bearer_amount = amount_field(default=ZERO)
     shortfall = amount_field(default=ZERO)
+    excess_charged = amount_field(default=ZERO)
+    excess_written_off = amount_field(default=ZERO)
+    shortfall_charged = amount_field(default=ZERO)
+    shortfall_written_off = amount_field(default=ZERO)
+    merchant_charged = amount_field(default=ZERO)
     amount_withdrawn = amount_field(default=ZERO)
     amount_returned = amount_field(default=ZERO)
     provider_fee = amount_field(default=ZERO)
@@ -94,6 +102,19 @@ class Dispute(Remembering):
                 condition=Q(budget_part=F("amount_open") + F("amount_lost") - F("excess")),
                 name="payments_dispute_taken",
             ),
+            # Nobody decides about more than there is.
+            models.CheckConstraint(
+                condition=Q(
+                    excess_charged__gte=0,
+                    excess_written_off__gte=0,
+                    excess__gte=F("excess_charged") + F("excess_written_off"),
+                    shortfall_charged__gte=0,
+                    shortfall_written_off__gte=0,
+                    shortfall__gte=F("shortfall_charged") + F("shortfall_written_off"),
+                    merchant_charged__gte=0,
+                ),
+                name="payments_dispute_covered",
+            ),
             models.CheckConstraint(
                 condition=Q(status=DisputeStatus.REPORTED, version=0)
                 | Q(~Q(status=DisputeStatus.REPORTED), version__gt=0, opened_at__isnull=False),
@@ -131,10 +152,34 @@ class Dispute(Remembering):
     def amount_taken(self) -> Decimal:
         return self.amount_open + self.amount_lost
 
+    def carried_of(self, name: str) -> Money:
+        """What we carry, undecided, of the `excess` or of the `shortfall`."""
+        covered = getattr(self, f"{name}_charged") + getattr(self, f"{name}_written_off")
+        money = self.money if name == "excess" else self.payment.credit
+        return money(getattr(self, name) - covered)
+
+    @property
+    def carried(self) -> tuple[Money, ...]:
+        """What we carry of it: an amount by currency, none of them nothing."""
+        return _together(self.carried_of("excess"), self.carried_of("shortfall"))
+
+    @property
+    def written_off(self) -> tuple[Money, ...]:
+        """What of it is our loss: an amount by currency, none of them nothing."""
+        return _together(
+            self.money(self.excess_written_off), self.payment.credit(self.shortfall_written_off)
+        )
+
+
+def _together(one: Money, other: Money) -> tuple[Money, ...]:
+    both = (one + other,) if one.currency == other.currency else (one, other)
+    return tuple(amount for amount in both if amount.amount)
+
 
 class DisputeMove(Remembering):
-    """What one look at a dispute moved: append-only, each with its posting; a dispute's amounts are
-    the sums of its moves. Signed: positive is what went away from its bearer.
+    """What one look at a dispute, or one decision about its excess, moved: append-only, each with
+    its posting; a dispute's amounts are the sums of its moves. Signed: positive is what went away
+    from its bearer.
 
     `wallet_id` is the topped-up wallet that bears it; without one the merchant does.
     """
@@ -150,6 +195,11 @@ class DisputeMove(Remembering):
     excess = amount_field()
     bearer_amount = amount_field()
     shortfall = amount_field()
+    excess_charged = amount_field(default=ZERO)
+    excess_written_off = amount_field(default=ZERO)
+    shortfall_charged = amount_field(default=ZERO)
+    shortfall_written_off = amount_field(default=ZERO)
+    merchant_charged = amount_field(default=ZERO)
     wallet_id = models.UUIDField(null=True)
     created_at = models.DateTimeField()
 
@@ -165,6 +215,11 @@ class DisputeMove(Remembering):
 
     def __str__(self) -> str:
         return f"{self.amount_open} open, {self.amount_lost} lost"
+
+    @property
+    def is_decision(self) -> bool:
+        """Whether a person decided it, and the dispute itself has moved nothing."""
+        return not any(getattr(self, name) for name in MOVED[:6])
 
 
 class DisputeLine(Remembering):
@@ -232,7 +287,8 @@ class DisputeEvidence(models.Model):
 class ExcessCase(Remembering):
     """What went out beyond the budget because of a dispute: somebody has to look at it.
 
-    How much it is the dispute says; it closes by itself when the dispute gives all of it back.
+    How much it is the dispute says; it closes when all of it is charged or written off, and by
+    itself when the dispute gives it back.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -245,6 +301,7 @@ class ExcessCase(Remembering):
 
     class Meta:
         db_table = "payments_excess_case"
+        permissions = [("resolve_excesscase", "Can charge excess to merchants and write it off")]
         constraints = [
             models.UniqueConstraint(
                 fields=["book_id", "dispute"],
@@ -254,8 +311,12 @@ class ExcessCase(Remembering):
         ]
 
     def __str__(self) -> str:
-        return f"{'open' if self.closed_at is None else 'closed'} {self.dispute_id}"
+        return ids.encode("case", self.id)
 
 
 # What a move changes of its dispute.
-MOVED = ("amount_open", "amount_lost", "budget_part", "excess", "bearer_amount", "shortfall")
+MOVED = (
+    *("amount_open", "amount_lost", "budget_part", "excess", "bearer_amount", "shortfall"),
+    *("excess_charged", "excess_written_off", "shortfall_charged", "shortfall_written_off"),
+    "merchant_charged",
+)

@@ -137,6 +137,7 @@ class Payment(Remembering):
 
     class Meta:
         db_table = "payments_payment"
+        permissions = [("send_back_payment", "Can note that a bank transfer was sent back")]
         constraints = [
             models.UniqueConstraint(
                 fields=["book_id", "reference"],

@@ -20,6 +20,8 @@ class Payout(Remembering):
     """Reserved when it is made, PAID when the bank has it, RETURNED if the bank sends it back.
 
     With `wallet_id` it is a withdrawal of that wallet's, else the merchant's own payable money.
+    `to_merchant_at` is when a person decided that the merchant gets what comes back of a
+    withdrawal whose wallet was closed meanwhile.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -45,6 +47,7 @@ class Payout(Remembering):
     paid_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
     returned_at = models.DateTimeField(null=True)
+    to_merchant_at = models.DateTimeField(null=True)
     version = models.IntegerField(default=1)
     created_by = models.CharField(max_length=60)
     created_at = models.DateTimeField()
@@ -52,7 +55,12 @@ class Payout(Remembering):
 
     class Meta:
         db_table = "payments_payout"
+        permissions = [("redirect_payout", "Can give what comes back of withdrawals to merchants")]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(to_merchant_at=None) | Q(wallet_id__isnull=False),
+                name="payments_payout_to_merchant",
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payments_payout_positive"),
             models.CheckConstraint(
                 condition=Q(kind=PayoutKind.WITHDRAWAL, wallet_id__isnull=False)

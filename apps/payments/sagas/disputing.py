@@ -10,32 +10,18 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-from apps.core import ids
-from apps.core.money import from_minor, prorate
+from apps.core.money import from_minor
 from apps.core.types import Actor
 from apps.gateways import selectors as gateways_selectors
 from apps.gateways import services as gateways
 from apps.gateways.types import DisputeStage, ProviderDispute
-from apps.ledger import chart
-from apps.ledger import selectors as ledger_selectors
-from apps.ledger import services as ledger
-from apps.payments import (
-    balance,
-    dispute_records,
-    dispute_selectors,
-    fees,
-    postings,
-    records,
-    selectors,
-)
-from apps.payments.models import MOVED, Dispute, DisputeMove, ExcessCase, Payment
+from apps.payments import dispute_records, records, selectors
+from apps.payments.models import MOVED, Dispute, DisputeMove, Payment
 from apps.payments.sagas import refund as refunds
+from apps.payments.services import taking
 from apps.payments.types import DisputeStatus
-from apps.wallets import selectors as wallets_selectors
 from apps.wallets import services as wallets
-from apps.wallets.types import WalletStatus
 
 SYSTEM: Actor = "system"
 CANCELED = "payment_disputed"
@@ -165,7 +151,10 @@ def _event(dispute: Dispute, before: dict[str, Any], *, is_new: bool) -> str:
 
 
 def _move(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
-    """Take, or give back, the difference between what is told and what was moved so far."""
+    """Take, or give back, the difference between what is told and what was moved so far.
+
+    What it gives back of the budget may bear what another dispute took beyond it.
+    """
     payment = dispute.payment
     open_, lost = _taken(told, dispute.currency)
     if (open_, lost) == (dispute.amount_open, dispute.amount_lost):
@@ -173,83 +162,21 @@ def _move(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
     more = open_ + lost - dispute.amount_taken
     if more > 0:
         _cancel_unsent_refunds(payment, now)
-    move = DisputeMove(
-        id=ids.new_id(),
-        book_id=dispute.book_id,
-        dispute=dispute,
-        amount_open=open_ - dispute.amount_open,
-        amount_lost=lost - dispute.amount_lost,
-        **dict.fromkeys(MOVED[2:], _NOTHING),
-        created_at=now,
-    )
+    move = taking.new_move(dispute, now=now)
+    move.amount_open, move.amount_lost = open_ - dispute.amount_open, lost - dispute.amount_lost
     if more > 0:
-        _take(dispute, move, more)
+        taking.take(dispute, move, more)
     elif more < 0:
-        _give_back(dispute, move, -more)
-    for name in MOVED:
-        setattr(dispute, name, getattr(dispute, name) + getattr(move, name))
-    _count(payment, move, now)
-    dispute_records.insert_move(move)
-    postings.dispute_moved(dispute, move, occurred_at=now)
-    balance.disputed(dispute, move, now=now)
-    _mind_the_case(dispute, now)
+        taking.give_back(dispute, move, -more)
+    taking.count(payment, move)
+    to_wallet = max(-move.bearer_amount, _NOTHING) if move.wallet_id else _NOTHING
+    claims = taking.claim(payment, but=dispute, to_wallet=to_wallet, now=now)
+    _save_payment(payment, move, now)
+    taking.book(dispute, move, now=now)
+    taking.book_claims(claims, now=now)
 
 
-def _take(dispute: Dispute, move: DisputeMove, more: Decimal) -> None:
-    """From the budget first, what exceeds it from us; of a top-up what the wallet still has."""
-    payment = dispute.payment
-    move.budget_part = min(more, payment.disputable)
-    move.excess = more - move.budget_part
-    if not move.budget_part:
-        return
-    share = fees.borne_by(payment, payment.money(move.budget_part))
-    taken, wallet_id = share, payment.destination_wallet_id
-    if wallet_id is not None:
-        code, currency = chart.wallet_available(wallet_id), payment.credit_currency
-        there = ledger_selectors.balance(book_id=payment.book_id, code=code, currency=currency)
-        taken = min(share, there)
-        ledger.require_balance(book_id=payment.book_id, code=code, amount=taken)
-    move.wallet_id = wallet_id
-    move.bearer_amount, move.shortfall = taken.amount, (share - taken).amount
-
-
-def _give_back(dispute: Dispute, move: DisputeMove, less: Decimal) -> None:
-    """What exceeded the budget comes back first, then what a wallet did not have."""
-    payment = dispute.payment
-    move.excess = -min(less, dispute.excess)
-    move.budget_part = -(less + move.excess)
-    if not move.budget_part:
-        return
-    share = dispute.bearer_amount + dispute.shortfall
-    kept = prorate(
-        payment.credit(share),
-        payment.money(dispute.budget_part + move.budget_part),
-        payment.money(dispute.budget_part),
-    ).amount
-    move.shortfall = -min(share - kept, dispute.shortfall)
-    move.bearer_amount = -(share - kept + move.shortfall)
-    move.wallet_id = _wallet_that_takes(payment) if move.bearer_amount else None
-
-
-def _wallet_that_takes(payment: Payment) -> UUID | None:
-    """The topped-up wallet; none if it was closed meanwhile: then the merchant has it."""
-    wallet_id = payment.destination_wallet_id
-    if wallet_id is None:
-        return None
-    wallet = wallets_selectors.get_wallet(book_id=payment.book_id, id=wallet_id)
-    if wallet.status == WalletStatus.CLOSED:
-        return None
-    wallets.require_open(
-        book_id=payment.book_id, wallet_id=wallet_id, currency=payment.credit_currency
-    )
-    return wallet_id
-
-
-def _count(payment: Payment, move: DisputeMove, now: datetime) -> None:
-    payment.amount_disputed += move.amount_open
-    payment.amount_charged_back += move.amount_lost
-    payment.amount_excess += move.excess
-    payment.credit_returned += move.bearer_amount + move.shortfall
+def _save_payment(payment: Payment, move: DisputeMove, now: datetime) -> None:
     if move.amount_open > 0:
         event = "payment.disputed"
     elif move.amount_lost > 0:
@@ -275,16 +202,3 @@ def _cancel_unsent_refunds(payment: Payment, now: datetime) -> None:
         refund.payment = payment  # one payment, not a second copy of it
         refunds.fail(payment, refund, CANCELED, now)
         gateways.require_uncalled(book_id=payment.book_id, subject_id=refund.id)
-
-
-def _mind_the_case(dispute: Dispute, now: datetime) -> None:
-    """Whatever exceeds has an open case, and nothing else has."""
-    case = dispute_selectors.find_open_case(dispute)
-    exceeds = bool(dispute.excess or dispute.shortfall)
-    if exceeds and case is None:
-        opened = ExcessCase(
-            id=ids.new_id(), book_id=dispute.book_id, dispute=dispute, opened_at=now
-        )
-        dispute_records.open_case(opened, now=now)
-    elif case is not None and not exceeds:
-        dispute_records.close_case(case, now=now)

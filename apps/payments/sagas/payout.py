@@ -7,7 +7,7 @@ back. A bank that sends the money back days after it was paid is a new fact, and
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from apps.core import ids
 from apps.core.errors import CardError, Conflict
@@ -87,6 +87,7 @@ def give_back(context: Context) -> None:
     postings.payout_failed(payout, occurred_at=context.now)
     items.give_back(payout)
     balance.payout_failed(payout, now=context.now)
+    _hand_on(payout, context.now)
 
 
 # --- send -----------------------------------------------------------------------------------------
@@ -196,6 +197,7 @@ def checked(context: Context) -> None:
     postings.payout_returned(payout, occurred_at=context.now)
     items.give_back(payout)
     balance.payout_returned(payout, now=context.now)
+    _hand_on(payout, context.now)
 
 
 # --- small things ---------------------------------------------------------------------------------
@@ -205,14 +207,21 @@ def _require_owner(payout: Payout) -> None:
     """The money goes back to whose it is.
 
     A wallet that was closed meanwhile takes none: it stays where it is in the books, and a person,
-    who sees the run that needs one, finds another way.
+    who sees the run that needs one, gives it to the merchant (`services.redirecting`).
     """
-    if payout.wallet_id is None:
+    if payout.wallet_id is None or payout.to_merchant_at is not None:
         return
     try:
         holding.require_open_now(book_id=payout.book_id, wallet_id=payout.wallet_id)
     except holding.WalletClosed as error:
         raise RuntimeError("the wallet that the withdrawal came from is closed") from error
+
+
+def _hand_on(payout: Payout, now: datetime) -> None:
+    """What has just come back to a closed wallet goes on to the merchant, if a person said so."""
+    if payout.to_merchant_at is not None:
+        postings.payout_to_merchant(payout, occurred_at=now)
+        balance.payout_to_merchant(payout, now=now)
 
 
 def _inspect(payout: Payout) -> Decision:

@@ -25,6 +25,7 @@ from apps.idempotency import services as idempotency
 from apps.payments import balance, postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.sagas import asking
+from apps.payments.services import compensations, taking
 from apps.payments.types import RefundStatus as Status
 from apps.sagas.definition import (
     Abort,
@@ -126,11 +127,11 @@ def give_back(context: Context) -> Decision:
     payment: Payment = context.subject
     if not payment.is_captured:
         return Skip()
-    if payment.is_by_bank_transfer:  # nobody to ask: a person sends it back, or has it credited
-        raise RuntimeError("what came by bank transfer is given back by a person")
     refund = selectors.find_compensation(payment)
+    if refund is None and payment.is_by_bank_transfer:  # nobody to ask
+        raise RuntimeError("what came by bank transfer is given back by a person")
     if refund is None:
-        refund = _promise(payment, context.now)
+        refund = compensations.promise(payment, now=context.now)
     if refund.status == Status.SUCCEEDED or not refund.card_amount:
         return Skip()
     if "refund" not in context.results:
@@ -166,30 +167,6 @@ def _ask_again(context: Context, refund: Refund) -> Decision:
     return asking.promise(context, _request(context.subject, refund))
 
 
-def _promise(payment: Payment, now: datetime) -> Refund:
-    refund = Refund(
-        id=ids.new_id(),
-        book_id=payment.book_id,
-        payment=payment,
-        currency=payment.currency,
-        amount=payment.amount_captured,
-        card_amount=payment.card_captured,
-        to_wallet_id=payment.wallet_id if payment.wallet_captured else None,
-        bearer_amount=Decimal(0),
-        reason="compensation",
-        is_compensation=True,
-        created_by=SYSTEM,
-        created_at=now,
-        updated_at=now,
-    )
-    payment.refund_reserved += refund.amount
-    payment.card_refund_reserved += refund.card_amount
-    records.save_payment(payment, event="payment.compensating", actor=SYSTEM, now=now)
-    records.insert_refund(refund, actor=SYSTEM, now=now)
-    postings.refund_reserved(refund, occurred_at=now)
-    return refund
-
-
 # --- what every way has in common -----------------------------------------------------------------
 
 
@@ -213,7 +190,10 @@ def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now:
 
 
 def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
-    """All of it did not stand, or, once it was confirmed, the card's part: see `Refund`."""
+    """All of it did not stand, or, once it was confirmed, the card's part: see `Refund`.
+
+    The budget that is free again bears what disputes took beyond it meanwhile.
+    """
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
     refund.failure_code, refund.failed_at = code[:60], now
@@ -227,10 +207,13 @@ def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
     payment.fee_returned -= refund.failed_fee
     if was_confirmed:
         payment.amount_refunded -= refund.failed_amount
+    to_wallet = refund.failed_bearer_amount if payment.destination_wallet_id else Decimal(0)
+    claims = taking.claim(payment, to_wallet=to_wallet, now=now)
     records.save_refund(refund, event="refund.failed", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refund_failed", actor=SYSTEM, now=now)
     postings.refund_failed(refund, was_confirmed=was_confirmed, occurred_at=now)
     balance.refund_failed(refund, now=now)
+    taking.book_claims(claims, now=now)
 
 
 def _request(payment: Payment, refund: Refund) -> RefundRequest:

@@ -8,6 +8,7 @@ from apps.payments.services.dispute_orders import (
     NotAcceptable,
     NotOurTurn,
 )
+from apps.payments.services.excess import CaseChanged, MoreThanIsOpen, ReasonMissing
 from apps.payments.services.inbound import (
     TRIED_FOR,
     UNHEARD_AFTER,
@@ -62,12 +63,14 @@ __all__ = [
     "BalanceNegative",
     "BankAccountNotUsable",
     "CaptureTooLarge",
+    "CaseChanged",
     "CaseNotOpen",
     "DisputeClosed",
     "DoesNotFit",
     "EvidenceOverdue",
     "EvidenceSubmitted",
     "MethodDetached",
+    "MoreThanIsOpen",
     "NoBankAccount",
     "NotAcceptable",
     "NotAwaited",
@@ -79,6 +82,7 @@ __all__ = [
     "PaidOutToday",
     "PayoutTooLarge",
     "PayoutTooSmall",
+    "ReasonMissing",
     "ReferenceTaken",
     "RefundTooLarge",
     "SelfTransfer",

@@ -6,14 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from stdnum import iso11649
 
+from apps.audit.models import AuditEntry
 from apps.core import clock
+from apps.core.errors import DomainError
 from apps.core.money import Money
 from apps.ledger import selectors as ledger
 from apps.ledger.chart import PLATFORM_BOOK
 from apps.ledger.models import LedgerTransaction
 from apps.payments.models import BankReceipt
+from apps.payments.services import redirecting
 from apps.payments.tests import purses, transfers, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.test_crash import crediting_is_refused  # noqa: F401 - a fixture
@@ -183,16 +187,65 @@ class TestAPaymentByBankTransfer:
 
     @pytest.mark.usefixtures("crediting_is_refused")
     def test_whose_credit_is_refused_waits_for_a_person(self, merchant: Merchant) -> None:
-        made = transfers.ask(merchant)
+        payment_id = stuck(merchant)
 
-        transfers.tell(transfers.statement(("b1", "100.00", transfers.reference_of(made))))
-        for _ in range(12):
-            truth.make_due(merchant.payment(made["id"]))
-            engine.sweep()
-
-        assert merchant.charge_run(made["id"]).status == "NEEDS_ATTENTION"
+        assert merchant.charge_run(payment_id).status == "NEEDS_ATTENTION"
         assert merchant.balance("payment:unallocated") == usd("100.00")
         assert truth.violations() == {}
+
+    @pytest.mark.usefixtures("crediting_is_refused")
+    def test_that_a_person_has_sent_back_is_given_back_once(self, merchant: Merchant) -> None:
+        payment_id = stuck(merchant)
+
+        told = [sent_back(merchant, payment_id) for _ in range(2)]
+        truth.finish_everything()
+
+        assert told == ["", "not_awaiting_decision"]
+        payment = merchant.payment(payment_id)
+        assert (payment.status, payment.amount_refunded) == ("REFUNDED", 100)
+        assert merchant.charge_run(payment_id).status == "COMPENSATED"
+        for code in ("payment:unallocated", "refund:payable", "platform:bank", "merchant:pending"):
+            assert merchant.balance(code) == usd("0.00"), code
+        entry = AuditEntry.objects.get(action="payment.sent_back")
+        assert (entry.actor, entry.facts["reason"]) == ("staff:7", "sent back by hand")
+        assert len(truth.kinds_of(payment.id)) == payment.version
+        truth.assert_nothing_is_left_over()
+
+    def test_that_was_credited_is_not_to_be_sent_back(self, merchant: Merchant) -> None:
+        made = transfers.ask(merchant)
+        transfers.bank_tells(("b1", "100.00", transfers.reference_of(made)))
+        finish_runs()
+        before = truth.counts()
+
+        assert sent_back(merchant, made["id"]) == "not_awaiting_decision"
+
+        assert truth.counts() == before
+
+
+def stuck(merchant: Merchant) -> str:
+    """A transfer that has come and cannot be credited; its run waits for a person."""
+    made = transfers.ask(merchant)
+    transfers.tell(transfers.statement(("b1", "100.00", transfers.reference_of(made))))
+    for _ in range(12):
+        truth.make_due(merchant.payment(made["id"]))
+        engine.sweep()
+    return str(made["id"])
+
+
+def sent_back(merchant: Merchant, payment_id: str) -> str:
+    """What somebody is told who notes that a transfer was sent back: nothing, or why not."""
+    try:
+        with transaction.atomic():
+            redirecting.note_sent_back(
+                book_id=merchant.book_id,
+                payment_id=merchant.payment(payment_id).id,
+                reason="sent back by hand",
+                actor="staff:7",
+                now=clock.now(),
+            )
+    except DomainError as error:
+        return error.code
+    return ""
 
 
 class TestWhatABankTransferCannot:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from apps.payments.dispute_invariants import INVARIANTS
+from apps.payments.services import excess
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import hear, open_dispute
+from apps.payments.tests.test_excess import decide
 from apps.payments.tests.test_payout_invariants import _STRAY, broken_by
 from paysys.testing.simulator import Simulator
 
@@ -18,9 +20,19 @@ BROKEN_BY = {
     ),
     "disputes: provider:disputed = withdrawn and undecided": "DELETE FROM payments_dispute_line",
     "disputes: platform:excess = what exceeds budgets and wallets": (
-        "UPDATE payments_dispute SET excess = 0, budget_part = amount WHERE excess > 0"
+        "UPDATE payments_dispute SET excess = excess_charged + excess_written_off, "
+        "budget_part = amount - excess_charged - excess_written_off WHERE excess > 0"
     ),
-    "disputes: what exceeds has an open case": "UPDATE payments_excess_case SET closed_at = now()",
+    "disputes: platform:losses = what was written off of them": (
+        "UPDATE payments_dispute SET excess_written_off = 0, excess = excess - 5, "
+        "budget_part = budget_part + 5 WHERE excess_written_off > 0"
+    ),
+    "disputes: excess is what exceeds": (
+        "UPDATE payments_payment SET amount_excess = amount_excess + 1 WHERE amount_disputed > 0"
+    ),
+    "disputes: what exceeds has an open case": (
+        "UPDATE payments_excess_case SET closed_at = now() WHERE closed_at IS NULL"
+    ),
     "disputes: a dispute is its moves": "DELETE FROM payments_dispute_move",
     "disputes: a dispute is over or set aside": (
         "UPDATE payments_dispute SET status = 'WON' WHERE status = 'NEEDS_RESPONSE'"
@@ -59,6 +71,8 @@ def disputed(merchant: Merchant, simulator: Simulator) -> None:
     hear(simulator)
     truth.settle(simulator)
     finish_runs()
+    decide(excess.write_off, "5.00")
+    decide(excess.charge, "5.00")
     assert truth.violations() == {}
 
 

@@ -13,7 +13,9 @@ from apps.payments import services
 from apps.payments.payout_invariants import INVARIANTS
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant
+from apps.payments.tests.purses import set_status, wallet
 from apps.payments.tests.rows import execute
+from apps.payments.tests.test_withdrawals import give_to_merchant, owner_of, withdraw
 from apps.payments.tests.tills import agree, bank, end, paid_out
 from paysys.testing.simulator import Simulator
 
@@ -48,6 +50,9 @@ BROKEN_BY = {
     "payouts: every payout has its lines of the balance": [
         "DELETE FROM payments_balance_transaction WHERE kind = 'payout_return'"
     ],
+    "payouts: what a withdrawal brings the merchant is in its balance": [
+        "DELETE FROM payments_balance_transaction WHERE kind = 'withdrawal_return'"
+    ],
     "payouts: what was paid, returned, released or kept has its posting": [
         "UPDATE payments_payout SET status = 'RETURNED' WHERE status = 'PAID'"
     ],
@@ -66,6 +71,7 @@ KINDS = {
     "payout_reserve": "DELETE FROM payments_payout WHERE status = 'IN_TRANSIT'",
     "payout": "UPDATE payments_payout SET status = 'IN_TRANSIT' WHERE status = 'PAID'",
     "payout_return": "UPDATE payments_payout SET status = 'PAID' WHERE status = 'RETURNED'",
+    "payout_to_merchant": "UPDATE payments_payout SET to_merchant_at = NULL",
     "release": "DELETE FROM payments_release",
     "reserve_keep": "DELETE FROM payments_reserve",
     "reserve_free": "UPDATE payments_reserve SET freed_at = NULL",
@@ -88,6 +94,14 @@ def busy(merchant: Merchant, simulator: Simulator) -> Merchant:
     for result in ("pay", "fail", "return"):
         end(simulator, merchant, paid_out(merchant, 1_000), result)
     paid_out(merchant, 1_000)
+    purse = wallet(merchant, 2_000)
+    bank(merchant, customer_id=owner_of(purse))
+    withdrawn = withdraw(merchant, purse, 2_000).json()["id"]
+    set_status(purse, "CLOSED")
+    end(simulator, merchant, withdrawn, "fail")
+    truth.finish_everything()
+    give_to_merchant(merchant, withdrawn)
+    truth.finish_everything()
     return merchant
 
 
@@ -127,5 +141,6 @@ class TestEveryInvariant:
 def kind_of(reference: str) -> str:
     words = {"reserve:keep": "reserve_keep", "reserve:free": "reserve_free"}
     words |= {"payout:reserve": "payout_reserve", "payout:return": "payout_return"}
+    words |= {"payout:merchant": "payout_to_merchant"}
     start = reference.rpartition(":")[0]
     return words.get(start, start)

@@ -187,7 +187,7 @@ class TestOneThatFails:
         end(simulator, merchant, public_id, "fail")
 
         shown = merchant.get(f"{URL}/{public_id}").json()
-        assert (shown["status"], shown["failure"]) == ("FAILED", {"code": "no_account"})
+        assert (shown["status"], shown["failure"]) == ("FAILED", {"code": "account_not_found"})
         assert standing(merchant) == before
         assert truth.kinds_of(ids.decode("po", public_id)) == [
             "payout.created", "payout.in_transit", "payout.failed",

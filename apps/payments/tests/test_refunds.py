@@ -160,6 +160,8 @@ class TestARefundThatTakesItsTime:
 
         failed = merchant.refund(refund_id)
         assert (failed.status, failed.failure_code) == ("FAILED", "expired_or_canceled_card")
+        [shown] = merchant.get(f"/v1/payments/{payment_id}?expand=refunds").json()["refunds"]
+        assert shown["failure"] == {"code": "card_not_usable"}, "not the provider's own word"
         payment = truth.assert_told_once(merchant, simulator, payment_id)
         assert (payment.status, payment.refund_reserved, payment.fee_returned) == (
             *("CAPTURED", 0),

@@ -8,9 +8,14 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from django.db import transaction
 
+from apps.audit.models import AuditEntry
 from apps.core import clock, ids
+from apps.core.errors import DomainError
+from apps.core.money import Money
 from apps.payments.models import BalanceTransaction, Payout
+from apps.payments.services import redirecting
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.purses import inside, set_status, wallet
@@ -124,6 +129,56 @@ class TestTheGoodWay:
         )
         assert inside(merchant, purse) == (0, 0)
         assert truth.violations() == {}
+
+    @pytest.mark.parametrize(("result", "status"), [("fail", "FAILED"), ("return", "RETURNED")])
+    def test_that_a_person_gives_to_the_merchant_is_the_merchants_once(
+        self, merchant, purse, simulator, result, status
+    ):
+        public_id = withdraw(merchant, purse, 10_000).json()["id"]
+        set_status(purse, "CLOSED")
+        end(simulator, merchant, public_id, result)
+        truth.finish_everything()
+
+        told = [give_to_merchant(merchant, public_id) for _ in range(2)]
+        truth.finish_everything()
+
+        assert told == ["", "not_awaiting_decision"]
+        found = payout(merchant, public_id)
+        assert (found.status, found.to_merchant_at is None) == (status, False)
+        assert inside(merchant, purse) == (0, 0), "nothing stays in a wallet that is closed"
+        assert merchant.balance("merchant:payable") == Money("100.00", "USD")
+        assert merchant.balance("payout:in_transit") == Money("0.00", "USD")
+        assert "payout.redirected" in truth.kinds_of(found.id)
+        shown = merchant.get("/v1/balance_transactions?type=withdrawal_return").json()["data"]
+        assert [(line["net"], line["source"]) for line in shown] == [(10_000, public_id)]
+        entry = AuditEntry.objects.get(action="payout.redirected")
+        assert (entry.actor, entry.facts["reason"]) == ("staff:7", "the customer was told")
+        truth.assert_nothing_is_left_over()
+
+    def test_whose_wallet_is_open_is_nobodys_to_give_away(self, merchant, purse, simulator):
+        public_id = withdraw(merchant, purse, 10_000).json()["id"]
+        before = truth.counts()
+        assert give_to_merchant(merchant, public_id) == "not_awaiting_decision"
+        Run.objects.filter(saga="payout").update(status="NEEDS_ATTENTION", next_run_at=None)
+        assert give_to_merchant(merchant, public_id) == "wallet_open"
+        assert give_to_merchant(merchant, public_id, reason=" ") == "reason_missing"
+        assert truth.counts() == before
+
+
+def give_to_merchant(merchant, public_id, reason="the customer was told"):
+    """What somebody is told who gives what came back to the merchant: nothing, or why not."""
+    try:
+        with transaction.atomic():
+            redirecting.give_to_merchant(
+                book_id=merchant.book_id,
+                payout_id=ids.decode("po", public_id),
+                reason=reason,
+                actor="staff:7",
+                now=clock.now(),
+            )
+    except DomainError as error:
+        return error.code
+    return ""
 
 
 class TestCardFunds:
