@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 # Payouts are daily; a few days more cover a provider that was away.
 SETTLEMENT_WINDOW = timedelta(days=7)
+SETTLEMENT_SECONDS = 4 * 3600
 
 
 @shared_task(name="payments.apply_event")
@@ -57,9 +58,18 @@ def look_at_disputes() -> None:
     deadlines.look_again(now=clock.now())
 
 
-@shared_task(name="payments.settle")
+@shared_task(
+    name="payments.settle",
+    acks_late=False,
+    soft_time_limit=SETTLEMENT_SECONDS,
+    time_limit=SETTLEMENT_SECONDS + 60,
+)
 def settle() -> None:
-    """Book what the providers have paid out; one that is away keeps no other from being asked."""
+    """Book what the providers have paid out; one that is away keeps no other from being asked.
+
+    It takes as long as the statements are, so nobody is given it a second time: whoever dies with
+    it leaves the rest to the next run.
+    """
     now = clock.now()
     for provider in statements.providers_of_statements():
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 
 from apps.core import db
@@ -174,6 +175,8 @@ def _booked(apply: Callable[..., bool], line: StatementLine, now: datetime) -> b
     """One line that cannot be booked keeps no other from it; it comes again with the next run."""
     try:
         return apply(line, now=now)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("payments.line_not_settled", line=line.line_reference)
         return False

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 
 from apps.audit import services as audit
@@ -49,6 +50,8 @@ def match_undecided(*, now: datetime, is_brief: bool = False) -> int:
 def _matched(receipt_id: UUID, now: datetime) -> bool:
     try:
         return match(receipt_id=receipt_id, now=now)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("payments.receipt_not_booked", receipt_id=str(receipt_id))
         return False

@@ -7,6 +7,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connections
 
 from apps.core import clock
@@ -16,6 +17,7 @@ from apps.gateways.types import OutcomeUnknown, StatementLine
 from apps.ledger.models import LedgerTransaction
 from apps.payments import services, tasks
 from apps.payments.models import SettlementLine
+from apps.payments.services import news as told
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.rows import sqlstate_of
@@ -62,6 +64,26 @@ class TestAPayout:
         assert LedgerTransaction.objects.count() == before
         assert merchant.payment(payment_id).version == version
         assert SettlementLine.objects.count() == 1
+
+    def test_that_takes_too_long_stops_at_its_line_and_is_given_to_nobody_again(
+        self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(2):
+            merchant.captured(10_000)
+        simulator.pay_out()
+        asked: list[str] = []
+
+        def is_too_late(line: StatementLine, **_: object) -> bool:
+            asked.append(line.line_reference)
+            raise SoftTimeLimitExceeded
+
+        with monkeypatch.context() as patched, pytest.raises(SoftTimeLimitExceeded):
+            patched.setattr(told, "apply_settlement", is_too_late)
+            tasks.settle()
+
+        assert len(asked) == 1
+        assert (tasks.settle.acks_late, SettlementLine.objects.count()) == (False, 0)
+        assert truth.book_statement() == 2
 
     def test_holds_refunds_and_those_that_failed(
         self, merchant: Merchant, simulator: Simulator
