@@ -21,6 +21,8 @@ from paysys.embedded.folder import data_folder, make_folder
 from paysys.testing.tables import empty
 
 pytest_plugins = ["paysys.testing.simulator"]
+# Here, before anybody imports them: tests of other folders do too.
+pytest.register_assert_rewrite("apps.payments.tests.truth", "apps.payments.tests.objections")
 
 SECRETS = {
     "PAYSYS_MODE": "test",

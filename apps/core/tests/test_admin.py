@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from apps.core import ids
-from apps.core.admin import BoundedPaginator, ReadOnlyAdmin, _read_id
+from apps.core.admin import BoundedPaginator, ReadOnlyAdmin, read_id
 
 pytestmark = pytest.mark.django_db
 
@@ -62,14 +62,14 @@ class TestEveryPage:
 class TestSearching:
     def test_reads_a_uuid_and_any_public_id(self):
         known = ids.new_id()
-        assert _read_id(str(known)) == known
-        assert _read_id(known.hex) == known
-        assert _read_id(ids.encode("pay", known)) == known
-        assert _read_id(ids.encode("cus", known).upper()) == known
+        assert read_id(str(known)) == known
+        assert read_id(known.hex) == known
+        assert read_id(ids.encode("pay", known)) == known
+        assert read_id(ids.encode("cus", known).upper()) == known
 
     @pytest.mark.parametrize("text", ["", "pay_", "_", "pay_1", "ada", "pay_" + "!" * 26])
     def test_reads_nothing_into_other_words(self, text):
-        assert _read_id(text) is None
+        assert read_id(text) is None
 
 
 class TestCounting:

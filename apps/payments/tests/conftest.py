@@ -32,8 +32,6 @@ from apps.sagas.models import Run
 from paysys.testing.paypal import PayPalSimulator
 from paysys.testing.simulator import Simulator
 
-pytest.register_assert_rewrite("apps.payments.tests.truth", "apps.payments.tests.objections")
-
 
 @pytest.fixture(autouse=True)
 def database(transactional_db: None) -> None:

@@ -11,8 +11,7 @@ from apps.core import clock
 from apps.core.money import Money
 from apps.ledger import selectors as ledger_selectors
 from apps.payments.models import ExcessCase
-from apps.payments.sagas import disputing
-from apps.payments.services import quotes
+from apps.payments.services import quotes, taking
 from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import (
@@ -212,7 +211,7 @@ class TestATopUp:
             at_once([lambda: purses.take(merchant, wallet, usd("40.00"))])
             return there
 
-        monkeypatch.setattr(disputing.ledger_selectors, "balance", just_before)
+        monkeypatch.setattr(taking.ledger_selectors, "balance", just_before)
 
         hear(simulator)
         truth.finish_everything()
@@ -238,7 +237,7 @@ class TestATopUp:
             assert closed.status_code == 200
             return found
 
-        monkeypatch.setattr(disputing.wallets_selectors, "get_wallet", just_before)
+        monkeypatch.setattr(taking.wallets_selectors, "get_wallet", just_before)
 
         hear(simulator)
         truth.finish_everything()

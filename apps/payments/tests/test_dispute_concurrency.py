@@ -122,7 +122,7 @@ def test_an_order_given_while_a_look_ends_is_carried_out(
     open_dispute(simulator, payment_id)
     hear(simulator)
     found = only_dispute(merchant)
-    ordered, told = saga._ordered, []
+    ordered, told = saga._order_of, []
 
     def too_early(dispute: Dispute) -> Any:
         wanted = ordered(dispute)
@@ -130,7 +130,7 @@ def test_an_order_given_while_a_look_ends_is_carried_out(
             told.extend(at_once([lambda: accept(merchant, ids.encode("dp", found.id))]))
         return wanted
 
-    monkeypatch.setattr(saga, "_ordered", too_early)
+    monkeypatch.setattr(saga, "_order_of", too_early)
     with db.unit():
         disputes.look(found, now=clock.now())
 

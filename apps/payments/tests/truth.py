@@ -9,19 +9,15 @@ import time
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
 from django.db import connection
 from django.db.models import QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.core import clock, ids
 from apps.core.money import to_minor
-from apps.core.types import Invariant
 from apps.gateways.models import OPEN as OPEN_CALLS
 from apps.gateways.models import ProviderCall
 from apps.ledger.models import LedgerTransaction
@@ -32,7 +28,10 @@ from apps.payments.tests.conftest import Merchant
 from apps.sagas import services as engine
 from apps.sagas.models import Run
 from apps.sagas.types import OPEN, Status
+from paysys.testing import books
 from paysys.testing.simulator import Simulator
+
+violations = books.violations
 
 # What a run waits for until somebody outside does something.
 SOMEBODY = (
@@ -75,32 +74,6 @@ def book_statement() -> int:
     """Book what there is of the provider's statement; how many lines were new."""
     now = clock.now()
     return services.settle(provider="stripe", since=now - timedelta(days=1), now=now)
-
-
-def invariants() -> dict[str, Invariant]:
-    """Every invariant of every app, as `check_books` runs them."""
-    found = {}
-    for config in apps.get_app_configs():
-        name = f"{config.name}.selectors"
-        if config.name.startswith("apps.") and find_spec(name):
-            for invariant in getattr(import_module(name), "INVARIANTS", ()):
-                found[invariant.name] = invariant
-    return found
-
-
-def violations() -> dict[str, Any]:
-    """The invariants that do not hold, with the rows that break them; all asked in one query."""
-    found = list(invariants().values())
-    asked = " UNION ALL ".join(
-        f"SELECT {number} WHERE EXISTS ({invariant.sql})" for number, invariant in enumerate(found)
-    )
-    broken = {}
-    with connection.cursor() as cursor:
-        cursor.execute(asked)
-        for (number,) in cursor.fetchall():
-            cursor.execute(found[number].sql)
-            broken[found[number].name] = cursor.fetchall()
-    return broken
 
 
 def public(id_: UUID) -> str:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
-
-from django.apps import apps
-from django.db import connection
 
 from apps.core import clock, db, ids
 from apps.core.ids import new_id
 from apps.core.money import Money, from_minor, to_minor
-from apps.core.types import Invariant
 from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
 from apps.merchants.tests.makers import Shop
 from apps.wallets import selectors, services
 from apps.wallets.types import MethodKind
+from paysys.testing import books
 
 
 def make_customer(shop: Shop, *, name: str | None = None, **more: Any) -> UUID:
@@ -60,20 +54,7 @@ def error_of(answer: Any) -> dict[str, Any]:
 
 def violated() -> set[str]:
     """The invariants that do not hold, of every app but payments: a capture here has no payment."""
-    found = list(_invariants())
-    asked = " UNION ALL ".join(
-        f"SELECT {number} WHERE EXISTS ({invariant.sql})" for number, invariant in enumerate(found)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(asked)
-        return {found[number].name for (number,) in cursor.fetchall()}
-
-
-def _invariants() -> Iterator[Invariant]:
-    for config in apps.get_app_configs():
-        name = f"{config.name}.selectors"
-        if config.name.startswith("apps.") and config.label != "payments" and find_spec(name):
-            yield from getattr(import_module(name), "INVARIANTS", ())
+    return set(books.violations(but="payments"))
 
 
 def assert_books_hold() -> None:
