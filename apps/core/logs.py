@@ -61,6 +61,8 @@ def configure(options: Mapping[str, Any] | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    # Its report of a line that could not be written is the line, unscrubbed.
+    logging.raiseExceptions = False
     logging.config.dictConfig(
         {
             "version": 1,
