@@ -90,6 +90,20 @@ class TestTheBudget:
         assert purses.inside(merchant, purse) == (6_000, 0)
         assert_whole(merchant, simulator, payment_id, alone=False)
 
+    def test_that_was_refunded_and_is_lost_when_first_heard_of_is_charged_back(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        payment_id = merchant.captured(10_000)
+        merchant.post(f"/v1/payments/{payment_id}/refund")
+        finish_runs()
+        simulator.decide(open_dispute(simulator, payment_id), "lose")
+
+        hear(simulator)
+
+        dispute = assert_whole(merchant, simulator, payment_id, alone=False)
+        assert (dispute.status, dispute.excess) == ("LOST", 100)
+        assert merchant.payment(payment_id).status == "CHARGED_BACK"
+
     def test_is_closed_to_refunds_while_a_dispute_is_open(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
