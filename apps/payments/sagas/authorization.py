@@ -55,8 +55,8 @@ def authorize(context: Context) -> Decision:
     told = asking.last_told(context)
     if told.status in (_AGREED_BY_DEBIT if payment.is_by_debit else _AGREED):
         return Skip()
-    if not context.answered:  # a nudge, or the time is up: ask what is true
-        return asking.inspect(context)
+    if not context.answered:  # a nudge, the time is up, or a worker stopped: ask what is true
+        return asking.inspect(context, context.results["create"].provider_reference)
     if told.status in (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING):
         return _wait_for_customer(context, told)
     declined = decline(told.decline_code)

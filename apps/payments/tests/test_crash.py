@@ -24,6 +24,7 @@ from apps.payments.tests.killing import Axe, RealAxe, at_every_moment, survive
 from apps.payments.tests.rows import execute
 from apps.payments.types import CaptureMethod, NewPayment, NewRefund
 from apps.sagas import definition
+from apps.sagas import engine as turns
 from apps.sagas import services as engine
 from apps.sagas.definition import Context, Local
 from paysys.testing.simulator import Simulator
@@ -87,6 +88,18 @@ def ended(merchant: Merchant, simulator: Simulator, where: str, objects: int = 1
         raise AssertionError(f"{where}: {error}") from error
 
 
+class Stop(RealAxe):
+    """Its process is asked to stop at a named place: what was answered is kept, no more done."""
+
+    def pass_by(self, where: str) -> None:
+        if where == self.where:
+            turns.stopping.set()
+
+    def __exit__(self, *details: Any) -> None:
+        super().__exit__(*details)
+        turns.stopping.clear()
+
+
 class TestACharge:
     def test_is_made_once(self, simulator: Simulator) -> None:
         def run(axe: Axe) -> None:
@@ -147,6 +160,22 @@ class TestACharge:
             assert payment.status == "CAPTURED", axe.fell
 
         assert at_every_moment(run) >= 7
+
+    def test_whose_worker_is_told_to_stop_while_the_customer_is_asked_waits_for_them(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        with Stop("after confirm"):
+            payment = merchant.payment(truth.public(pay(merchant, ACTION)))
+
+        truth.finish_everything()
+
+        assert merchant.payment(truth.public_id(payment)).status == "REQUIRES_ACTION"
+        [intent] = simulator.effects(truth.public_id(payment))["intents"]
+        simulator.pass_3ds(intent)
+        truth.make_due(payment)
+        found = ended(merchant, simulator, "after confirm")
+        assert found is not None
+        assert found.status == "CAPTURED"
 
 
 class TestAnOrder:

@@ -1,4 +1,4 @@
-"""Every failpoint that a flow passes, with a process that dies there, fails there or hangs there.
+"""Every failpoint that a flow passes: a process dies, fails or hangs there, or is told to stop.
 
 The places are not written down: a flow that nothing happens to tells which ones it passes. In the
 end somebody else has finished it, once, and everything that must be true is.
@@ -194,15 +194,29 @@ def hang_at(place: str, flow: Flow) -> None:
         assert not thread.is_alive()
 
 
+def stop_at(place: str, flow: Flow) -> None:
+    """The process is asked to stop while it waits for an answer, which it keeps and leaves so."""
+    try:
+        with (
+            failpoints.planned({place: turns.stopping.set}),
+            suppress(AssertionError),  # a flow may notice that its runs are still due
+        ):
+            flow.act()
+    finally:
+        turns.stopping.clear()
+
+
 Harm = Callable[[str, Flow], None]
 
 
 @pytest.mark.parametrize("make", FLOWS)
-@pytest.mark.parametrize("harm", [die_at, fail_at, hang_at])
+@pytest.mark.parametrize("harm", [die_at, fail_at, hang_at, stop_at])
 class TestAProcessThat:
     def test_is_survived_by_what_it_did(self, harm: Harm, make: Make, simulator: Simulator) -> None:
         places = places_of(make, simulator)
         assert KNOWN[make] in places
+        if harm is stop_at:  # anywhere else it finds nothing to leave
+            places = [place for place in places if place.endswith("after_send")]
         for place in places:
             flow = make(simulator)
             harm(place, flow)
