@@ -1,7 +1,7 @@
 """Celery: woken by ids, it looks into the database for what there is to do.
 
 The broker is a doorbell and may lose or repeat every message: no results, no arguments but ids,
-acknowledged late, and whatever a lost message asked for is found again by a sweeper.
+and whatever a lost message asked for is found again by a sweeper (decision 24).
 """
 
 import os
@@ -13,6 +13,7 @@ from celery import Celery, signals
 from celery.schedules import crontab, schedule
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from kombu.transport.redis import Channel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "paysys.settings")
 
@@ -62,13 +63,16 @@ TIMETABLE: tuple[Job, ...] = (
     Job("payments.revalue", daily(at="03:00")),
 )
 
+# Nor is it put back when its connection closes: with Redis gone, that ends a worker (decision 24).
+Channel.do_restore = False
+
 app = Celery("paysys")
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
-        # Redis gives a message to somebody else after this long: more than any task may take.
-        "visibility_timeout": 120,
+        # What is taken is gone: no copy is kept, and none is given to somebody else later.
+        "ack_emulation": False,
         # A broker that hangs is a broker that is away; nobody waits for a doorbell.
         "socket_connect_timeout": 2,
         "socket_timeout": 5,
@@ -77,12 +81,12 @@ app.conf.update(
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],
+    # Together: a process takes a message when it is free, and not one more.
     task_acks_late=True,
-    task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     task_soft_time_limit=25,
     task_time_limit=30,
-    # On SIGTERM (see `up`): tasks get this long, then go back to the queue.
+    # On SIGTERM (see `up`): tasks get this long.
     worker_soft_shutdown_timeout=2.5,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,

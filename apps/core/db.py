@@ -35,7 +35,7 @@ from uuid import UUID
 import psycopg
 from django.db import DatabaseError, connection, transaction
 from psycopg import ClientCursor
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
 from apps.core import failpoints
 from apps.core.rows import Change, NewRow, Params, Part, Rows, Statement, written_once
@@ -234,7 +234,9 @@ def _send_directly(driver: Any, message: str) -> None:
         result = driver.pgconn.exec_(message.encode())
         if result.status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
             return
-        if driver.pgconn.status == ConnStatus.BAD:
+        # Without a state it is libpq that says so, and not the server: the connection is lost.
+        is_lost = result.error_field(DiagnosticField.SQLSTATE) is None
+        if is_lost or driver.pgconn.status == ConnStatus.BAD:
             raise psycopg.OperationalError(driver.pgconn.get_error_message())
         raise psycopg.errors.error_from_result(result)
 

@@ -60,15 +60,13 @@ def look_at_disputes() -> None:
 
 @shared_task(
     name="payments.settle",
-    acks_late=False,
     soft_time_limit=SETTLEMENT_SECONDS,
     time_limit=SETTLEMENT_SECONDS + 60,
 )
 def settle() -> None:
     """Book what the providers have paid out; one that is away keeps no other from being asked.
 
-    It takes as long as the statements are, so nobody is given it a second time: whoever dies with
-    it leaves the rest to the next run.
+    It takes as long as the statements are; whoever dies with it leaves the rest to the next run.
     """
     now = clock.now()
     for provider in statements.providers_of_statements():

@@ -44,7 +44,7 @@ from apps.sagas.types import OPEN, Status
 
 log = structlog.get_logger(__name__)
 
-SAFETY_SECONDS = 10.0
+SAFETY_SECONDS = 5.0  # decision 25
 
 # Set when the process is asked to stop: turns end at their next commit and hand their runs over.
 stopping = threading.Event()

@@ -14,7 +14,7 @@ from apps.sagas.definition import Observation, Outcome, Saga, known
 from apps.sagas.models import Run
 from apps.sagas.types import ENDED, OPEN, Status
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 25.0  # decision 25
 
 _INSERT = """
 INSERT INTO sagas_run (id, book_id, saga, definition_version, subject_id, current_step,

@@ -45,11 +45,13 @@ def inflict(kind: str, stack: Stack, number: int) -> None:
 
 
 def _kill_member(stack: Stack, rng: random.Random, name: str) -> None:
-    """One process of a part; its parent is to start another."""
+    """One process of a part, whose parent is to start another; the part, if it has none yet."""
     pid = stack.parts[name].some_member(rng)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)
+    if pid is None:
+        _kill(stack, rng, name)
+        return
+    with suppress(ProcessLookupError):
+        kill(pid, signal.SIGKILL)
 
 
 def _kill(stack: Stack, rng: random.Random, name: str) -> None:

@@ -38,6 +38,15 @@ class Part:
     def is_running(self) -> bool:
         return self.child is not None and self.child.poll() is None
 
+    def revive(self) -> str | None:
+        """Start it again if it ended by itself, as a supervisor would; how it ended, if it did."""
+        if self.child is None or self.is_running:
+            return None
+        ended = f"{self.name} ended by itself: {self.child.returncode}"
+        processes.kill_group(self.child.pid)
+        self.start()
+        return ended
+
     def kill(self) -> None:
         """`kill -9`, of the process and then of whoever it leaves behind."""
         if self.child is None:
@@ -63,10 +72,10 @@ class Part:
                 os.killpg(self.child.pid, sig)
 
     def some_member(self, rng: random.Random) -> int | None:
-        """The pid of one of its children, which do the work; its own if it has none."""
+        """The pid of one of its children, which do the work; None if it has none."""
         if not self.is_running or self.child is None:
             return None
         with suppress(psutil.NoSuchProcess):
             children = sorted(one.pid for one in psutil.Process(self.child.pid).children())
-            return rng.choice(children) if children else self.child.pid
+            return rng.choice(children) if children else None
         return None

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +78,7 @@ class Soak:
         self._drive()
         self.figures["drive_seconds"] = round(time.monotonic() - driven, 1)
         self.figures["accepted_seconds"] = points(self.world.shopper.counts.accepted)
+        self._revive()
         self.stack.heal()
         healed = time.monotonic()
         self._ask_again(healed)
@@ -85,6 +87,8 @@ class Soak:
         self.stack.manage("settle", seconds=BOOKS_SECONDS)
         self._wait(time.monotonic())
         self._compare(merchants)
+        self._revive()
+        self.violations += broken(self.world.shopper.counts.answers)
         return self._summary()
 
     # --- before
@@ -179,6 +183,7 @@ class Soak:
             self._note(f"{kind}")
             faults.inflict(kind, self.stack, number)
             self.injected[kind] += 1
+            self._revive()
             if number % between == 0:
                 self.stack.ring("payments.settle")
             rng = random.Random(f"pause:{self.asked.seed}:{number}")  # noqa: S311
@@ -187,6 +192,9 @@ class Soak:
 
     def _note(self, kind: str) -> None:
         self.journal.write(fault=kind)
+
+    def _revive(self) -> None:
+        self.violations += [f"ended: {one}" for one in self.stack.revive()]
 
     def _is_time(self) -> bool:
         return time.monotonic() < self._until
@@ -349,6 +357,13 @@ def _to_give_up(payment: str, row: books.Row) -> journals.Operation:
     """The order to void a payment that its merchant or its customer has left."""
     merchant, path = ids.encode("merchant", row["book_id"]), f"/v1/payments/{payment}/void"
     return journals.Operation(f"soak-void-{payment}", "void", merchant, path, {})
+
+
+def broken(answers: Mapping[str, int]) -> list[str]:
+    """An error of ours that nobody foresaw; a part that is away is a 503."""
+    return [
+        f"broken: {answer}, {times} times" for answer, times in answers.items() if " 500 " in answer
+    ]
 
 
 def _counted(rows: dict[str, books.Row]) -> dict[str, int]:

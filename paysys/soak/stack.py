@@ -98,6 +98,10 @@ class Stack:
             for one in json.loads(facts.read_text())["merchants"]
         ]
 
+    def revive(self) -> list[str]:
+        """Start what ended though no fault ended it: of each part, how."""
+        return [ended for part in self.parts.values() if (ended := part.revive())]
+
     def heal(self) -> None:
         """Everything runs again, and nothing goes wrong by itself any more."""
         for wire in self.wires.values():
@@ -105,8 +109,6 @@ class Stack:
         self.restart_providers(faults="")
         for part in self.parts.values():
             part.signal_all(signal.SIGCONT)
-            if not part.is_running:
-                part.start()
         if self._redis is None or self._redis.child.poll() is not None:
             self.start_redis()
         self.wait_until_ready()

@@ -36,7 +36,7 @@ SELECT extract(epoch FROM written_at), extract(epoch FROM lease_until),
 FROM soak_takeover ORDER BY taken_at
 """
 # The leases there are (`apps.sagas`): of a run, and of a run that makes a call.
-_LEASES = (30.0, 33.0)
+_LEASES = (25.0, 28.0)
 _CLOSE = 2.0
 # Faults that end a process, and for how many seconds it may go on after they are written down.
 _KILLS = ("kill_web", "kill_a_web_process", "kill_worker", "kill_a_worker_process")

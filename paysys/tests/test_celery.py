@@ -1,10 +1,13 @@
 """Celery as a doorbell: what the timetable rings for exists, and nothing waits for an answer."""
 
 import celery
+import kombu
 import pytest
 from django.conf import settings
 
 from paysys.celery import TIMETABLE, app
+from paysys.embedded import redis
+from paysys.embedded.folder import data_folder, make_folder
 
 
 class TestTimetable:
@@ -37,6 +40,26 @@ class TestApp:
     def test_promises(self, name, value):
         assert app.conf[name] == value
 
-    def test_redis_repeats_a_message_only_after_its_task_must_be_over(self):
-        again_after = app.conf.broker_transport_options["visibility_timeout"]
-        assert app.conf.task_soft_time_limit < app.conf.task_time_limit < again_after / 2
+
+
+@pytest.fixture
+def broker():
+    server = redis.start(make_folder(data_folder() / "test" / "broker"), password="secret")
+    yield server
+    server.stop()
+
+
+class TestABrokerThatDies:
+    def test_takes_no_worker_along_that_has_a_message_in_hand(self, broker):
+        """A worker closes its connection, goes on with the task, and acknowledges it after."""
+        options = app.conf.broker_transport_options
+        connection = kombu.Connection(broker.url, transport_options=options)
+        with kombu.Connection(broker.url).SimpleQueue("bells") as ringing:
+            ringing.put({"id": 1})
+        message = connection.SimpleQueue("bells").get(timeout=5)
+
+        broker.stop()
+        connection.close()
+        message.ack()
+
+        assert message.acknowledged

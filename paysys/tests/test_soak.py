@@ -21,7 +21,9 @@ from paysys.replay.client import Answer
 from paysys.soak import compare, faults, journal, stories
 from paysys.soak.books import Effect, Object, OurBook, TheirBook
 from paysys.soak.mutants import MUTANTS
+from paysys.soak.parts import Part
 from paysys.soak.proxy import Wire
+from paysys.soak.run import broken
 from paysys.soak.shopper import heard_in, is_final
 from paysys.soak.sink import Sink
 
@@ -318,6 +320,34 @@ class TestThreeBooks:
         )
 
         assert found == {"w1": -200, "w2": 0}
+
+
+class TestAPart:
+    @pytest.fixture
+    def part(self, tmp_path):
+        part = Part("web", ["sleep", "60"], log=tmp_path / "log", env=dict(os.environ))
+        yield part
+        part.kill()
+
+    def test_that_ends_by_itself_is_started_again_and_told(self, part):
+        part.command = ["sh", "-c", "exit 3"]
+        part.start()
+        part.child.wait(20)
+        part.command = ["sleep", "60"]
+
+        assert part.revive() == "web ended by itself: 3"
+        assert (part.is_running, part.revive()) == (True, None)
+
+    def test_that_a_fault_ended_and_started_has_not_ended_by_itself(self, part):
+        part.start()
+        part.kill()
+        part.start()
+        assert part.revive() is None
+
+
+def test_an_answer_that_nobody_foresaw_is_a_violation_and_one_of_a_part_that_is_away_is_not():
+    answers = {"pay 201": 7, "pay 503 unavailable": 3, "pay 500 internal_error": 2}
+    assert broken(answers) == ["broken: pay 500 internal_error, 2 times"]
 
 
 class TestASink:

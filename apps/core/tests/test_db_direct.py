@@ -2,10 +2,12 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from psycopg.pq import ConnStatus, ExecStatus
 
 from apps.core import db
 from apps.core.errors import Conflict
@@ -136,3 +138,13 @@ class TestErrors:
             insert("lost")
         connection.close()
         assert names() == ["before"]
+
+    def test_what_libpq_says_without_the_server_is_an_operational_error(self):
+        """Of a connection cut amid an answer, whose status was still good when it was looked at."""
+        words = "server closed the connection unexpectedly"
+        result = SimpleNamespace(status=ExecStatus.FATAL_ERROR, error_field=lambda _: None)
+        libpq = SimpleNamespace(
+            exec_=lambda _: result, status=ConnStatus.OK, get_error_message=lambda: words
+        )
+        with pytest.raises(OperationalError, match=words):
+            db._send_directly(SimpleNamespace(pgconn=libpq, lock=threading.Lock()), "SELECT 1")

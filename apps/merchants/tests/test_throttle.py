@@ -113,6 +113,15 @@ class TestRedisAway:
         counters.is_away = True
         assert spent(allowances, limit=100, times=200) == 90
 
+    @pytest.mark.parametrize("error", [ValueError, AttributeError, OSError])
+    def test_a_client_that_breaks_with_it_is_no_error_of_the_request(self, error):
+        """As redis-py reads from a socket that another thread has closed (ValueError)."""
+
+        def take(_key, _second, _count):
+            raise error("I/O operation on closed file.")
+
+        assert spent(Allowances(take), limit=5, times=9) == 5
+
     def test_nobody_asks_it_again_for_five_seconds(self, monkeypatch):
         counters, seconds = Counters(), [100.0]
         counters.is_away = True

@@ -86,7 +86,7 @@ def give_evidence(
     evidence.stage(dispute, {**evidence.suggested(dispute), **kept, **texts}, now=now)
     dispute.evidence_ordered_at = now
     dispute_records.save_dispute(dispute, event="dispute.evidence_submitted", actor=actor, now=now)
-    disputes.look(dispute, now=now)
+    disputes.carry_out(dispute, now=now)
     return dispute
 
 
@@ -146,7 +146,7 @@ def accept(*, book_id: UUID, dispute_id: UUID, actor: Actor, now: datetime) -> D
         raise NotAcceptable
     dispute.accept_ordered_at = now
     dispute_records.save_dispute(dispute, event="dispute.accept_requested", actor=actor, now=now)
-    disputes.look(dispute, now=now)
+    disputes.carry_out(dispute, now=now)
     return dispute
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from apps.core import clock, db, ids
-from apps.payments import services
+from apps.ledger.tests.books import until_somebody_waits
+from apps.payments import dispute_selectors, services
 from apps.payments.models import Dispute
 from apps.payments.sagas import dispute as saga
 from apps.payments.services import disputes
@@ -137,4 +140,37 @@ def test_an_order_given_while_a_look_ends_is_carried_out(
     truth.finish_everything()
 
     assert [each.status_code for each in told] == [200]
+    assert assert_whole(merchant, simulator, payment_id).status == "LOST"
+
+
+def test_an_order_given_while_news_begin_a_look_is_carried_out_by_it(
+    merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each saw that nobody looks; that of the news is committed just before the order's."""
+    payment_id = merchant.captured(10_000)
+    open_dispute(simulator, payment_id)
+    hear(simulator)
+    found = only_dispute(merchant)
+    find, has_begun, has_found = dispute_selectors.find_run, Event(), Event()
+
+    def find_and_wait(dispute: Dispute) -> Any:
+        run = find(dispute)
+        if not has_found.is_set():
+            has_found.set()
+            assert has_begun.wait(20)
+        return run
+
+    def begin_a_look() -> None:
+        assert has_found.wait(20)
+        with transaction.atomic():
+            run = disputes.look(found, now=clock.now())
+            has_begun.set()
+            until_somebody_waits()
+        assert run.is_open
+
+    monkeypatch.setattr(dispute_selectors, "find_run", find_and_wait)
+    told, _ = at_once([lambda: accept(merchant, ids.encode("dp", found.id)), begin_a_look])
+    truth.finish_everything()
+
+    assert told.status_code == 200, told.content
     assert assert_whole(merchant, simulator, payment_id).status == "LOST"

@@ -135,7 +135,7 @@ class TestCommits:
 
         # create, its look-up, create again, confirm, send
         assert len(left) == 5
-        assert min(left) > 23 + 9
+        assert min(left) > 23 + 4
 
 
 class TestSkip:
