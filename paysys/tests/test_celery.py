@@ -41,7 +41,6 @@ class TestApp:
         assert app.conf[name] == value
 
 
-
 @pytest.fixture
 def broker():
     server = redis.start(make_folder(data_folder() / "test" / "broker"), password="secret")
