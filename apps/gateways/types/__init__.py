@@ -25,6 +25,7 @@ from apps.gateways.types.amounts import (
 from apps.gateways.types.declines import DECLINES, Action, Decline, decline
 from apps.gateways.types.disputes import (
     EVIDENCE,
+    EVIDENCE_CHARACTERS,
     FILE_PURPOSES,
     AcceptDisputeRequest,
     AnswerRules,
@@ -86,6 +87,7 @@ __all__ = [
     "ANY",
     "DECLINES",
     "EVIDENCE",
+    "EVIDENCE_CHARACTERS",
     "FILE_PURPOSES",
     "KEPT",
     "NEVER_SENT",

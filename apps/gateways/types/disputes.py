@@ -100,6 +100,8 @@ EVIDENCE: dict[str, int] = {
     "duplicate_charge_explanation": 20_000,
     "uncategorized_text": 20_000,
 }
+# Of all of them together, as Stripe has it.
+EVIDENCE_CHARACTERS = 150_000
 
 
 # What a file shows; an answer has one of each at the most.

@@ -72,7 +72,7 @@ def give_evidence(
     Transaction: the caller's `atomic`; the dispute stays locked until its commit.
 
     :raises NotFound: no such dispute of this merchant, or no such file of the dispute.
-    :raises InvalidRequest: a file is named twice.
+    :raises InvalidRequest: a file is named twice, or the texts are too long together.
     :raises DisputeNotAnswerable: the provider takes no answers from us.
     :raises DisputeClosed, EvidenceSubmitted, EvidenceOverdue, NotOurTurn: it is too late for that.
     """

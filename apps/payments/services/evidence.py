@@ -9,8 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from apps.core import crypto, ids
+from apps.core.errors import InvalidRequest
 from apps.core.money import shown
-from apps.gateways.types import EVIDENCE
+from apps.gateways.types import EVIDENCE, EVIDENCE_CHARACTERS
 from apps.payments.models import Dispute, DisputeEvidence, Payment
 from apps.risk import selectors as risk
 from apps.wallets import selectors as wallets
@@ -31,8 +32,15 @@ def stage(dispute: Dispute, texts: Mapping[str, str], *, now: datetime) -> None:
     """Keep these texts with those kept before; an empty one takes its name away.
 
     Transaction: the caller's, which has locked the dispute.
+
+    :raises InvalidRequest: together they are longer than a provider takes.
     """
     kept = {**read(book_id=dispute.book_id, dispute_id=dispute.id), **texts}
+    if (length := sum(map(len, kept.values()))) > EVIDENCE_CHARACTERS:
+        raise InvalidRequest(
+            f"texts: {length} characters together, of at most {EVIDENCE_CHARACTERS}.",
+            param="texts",
+        )
     row = DisputeEvidence.objects.filter(book_id=dispute.book_id, dispute_id=dispute.id).first()
     row = row or DisputeEvidence(id=ids.new_id(), book_id=dispute.book_id, dispute=dispute)
     told = {name: text for name, text in kept.items() if text}

@@ -11,6 +11,7 @@ from django.db import connection
 
 from apps.core import ids
 from apps.gateways.models import ProviderCall
+from apps.gateways.types import EVIDENCE
 from apps.payments.models import Dispute
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -250,6 +251,22 @@ class TestWhatIsRefused:
 
         assert {**truth.counts(), "idempotency_key": 0} == {**before, "idempotency_key": 0}
         assert only_dispute(merchant).version == 1
+
+
+    def test_more_text_than_a_provider_takes_in_all(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        """Each is short enough by itself; what was kept before counts too."""
+        _, dispute_id, _ = disputed(merchant, simulator)
+        *long, last = [name for name, longest in EVIDENCE.items() if longest == 20_000]
+        kept = answer(merchant, dispute_id, submit=False, **dict.fromkeys(long, "x" * 20_000))
+        assert kept.status_code == 200, kept.content
+        before = truth.counts()
+
+        answered = answer(merchant, dispute_id, **{last: "x" * 10_001})
+
+        self.refused(answered, before, (400, "parameter_invalid"))
+        assert "150001 characters" in answered.json()["error"]["message"]
 
 
 class TestErasure:
