@@ -252,7 +252,6 @@ class TestWhatIsRefused:
         assert {**truth.counts(), "idempotency_key": 0} == {**before, "idempotency_key": 0}
         assert only_dispute(merchant).version == 1
 
-
     def test_more_text_than_a_provider_takes_in_all(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
