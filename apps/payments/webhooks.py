@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from apps.core import clock
 from apps.core.api import json_error
-from apps.core.errors import DomainError
+from apps.core.errors import DomainError, InvalidRequest
 from apps.gateways import inbox
 
 
@@ -20,6 +20,9 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
         inbox.receive(
             provider=provider, raw_body=request.body, headers=request.headers, now=clock.now()
         )
+    except UnreadablePostError:
+        # A proxy may still be there to hear it; the provider sends the event again.
+        return json_error(request, InvalidRequest("The body ended before its Content-Length."))
     except DomainError as error:
         return json_error(request, error)
     return HttpResponse(status=200)

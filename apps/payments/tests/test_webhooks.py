@@ -24,6 +24,15 @@ def first_event(simulator: Simulator, merchant: Merchant) -> SignedEvent:
     return simulator.deliver(simulator.events()[0])
 
 
+class Broken:
+    """A body whose sender is gone."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise ConnectionResetError
+
+    readline = read
+
+
 class TestAnEvent:
     @pytest.mark.parametrize(
         "tamper",
@@ -48,6 +57,23 @@ class TestAnEvent:
         assert answer.json()["error"]["code"] == "signature_invalid"
         assert truth.counts() == before
         assert bells == []
+
+    def test_whose_connection_breaks_is_refused_and_not_stored(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        event = first_event(simulator, merchant)
+
+        answer = Client().post(
+            "/webhooks/stripe",
+            event.body,
+            content_type="application/json",
+            headers=event.headers,
+            **{"wsgi.input": Broken()},
+        )
+
+        assert answer.status_code == 400, answer.content
+        assert answer.json()["error"]["code"] == "parameter_invalid"
+        assert not InboundEvent.objects.exists()
 
     def test_that_is_too_old_is_refused(self, merchant: Merchant, simulator: Simulator) -> None:
         event = first_event(simulator, merchant)
