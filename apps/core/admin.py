@@ -27,6 +27,8 @@ else:
     _Paginator = Paginator
 
 COUNT_LIMIT = 10_000
+# What is said when a guard fails: somebody else was there between the reading and the writing.
+CHANGED = "It has changed: look again."
 _Row = TypeVar("_Row", bound=Model)
 
 

@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from apps.core import db
+from apps.core.admin import CHANGED
 from apps.core.errors import DomainError
 from apps.core.money import from_minor, shown
 from apps.payments.services.excess import REASON_LIMIT
@@ -64,6 +66,8 @@ def decide(
             done = act()
     except DomainError as error:
         messages.error(request, error.message)
+    except db.GuardFailed:
+        messages.error(request, CHANGED)
     else:
         messages.success(request, done)
     return HttpResponseRedirect(back)

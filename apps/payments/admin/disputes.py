@@ -24,8 +24,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 
-from apps.core import clock, ids
-from apps.core.admin import ReadOnlyAdmin, actor_of, in_words, read_id
+from apps.core import clock, db, ids
+from apps.core.admin import CHANGED, ReadOnlyAdmin, actor_of, in_words, read_id
 from apps.core.errors import DomainError, NotFound
 from apps.core.money import shown
 from apps.payments.models import Dispute, DisputeLine
@@ -218,6 +218,8 @@ class DisputeAdmin(ReadOnlyAdmin):
                 )
         except DomainError as error:
             messages.error(request, error.message)
+        except db.GuardFailed:
+            messages.error(request, CHANGED)
         else:
             messages.success(request, "It is on its way.")
         return HttpResponseRedirect(page)

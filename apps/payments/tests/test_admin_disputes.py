@@ -12,9 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.audit.models import AuditEntry
-from apps.core import clock, ids
+from apps.core import clock, db, ids
 from apps.payments.admin.disputes import due_in_words
 from apps.payments.models import Dispute, DisputeLine, ExcessCase
+from apps.payments.services import disputes
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import hear, only_dispute, open_dispute
@@ -91,6 +92,24 @@ def test_an_order_is_asked_about_and_given_once(
     entry = AuditEntry.objects.get(action=event)
     assert entry.actor.startswith("staff:")
     truth.assert_nothing_is_left_over()
+
+
+@pytest.mark.parametrize("name", ["submit_evidence", "give_up"])
+def test_an_order_about_what_has_changed_meanwhile_asks_to_look_again(
+    console: Client, dispute: Dispute, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(_dispute: Dispute, **_: Any) -> None:
+        raise db.GuardFailed("sagas: there is a newer run")
+
+    monkeypatch.setattr(disputes, "carry_out", overtaken)
+    before = truth.counts()
+
+    said = press(console, name, dispute).content.decode()
+
+    assert "It has changed: look again." in said
+    assert "It is on its way." not in said
+    assert truth.counts() == before
+    assert Dispute.objects.get().version == dispute.version
 
 
 def test_nobody_without_the_right_orders_anything(dispute: Dispute) -> None:

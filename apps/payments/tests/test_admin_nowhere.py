@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from apps.audit.models import AuditEntry
 from apps.payments.models import Payment, Payout
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant
@@ -16,7 +18,9 @@ from apps.payments.tests.test_admin_excess import staff, text
 from apps.payments.tests.test_bank_transfers import stuck
 from apps.payments.tests.test_crash import crediting_is_refused
 from apps.payments.tests.test_withdrawals import owner_of, withdraw
+from apps.payments.tests.threads import at_once
 from apps.payments.tests.tills import bank, end
+from apps.sagas import services as sagas
 from paysys.testing.simulator import Simulator
 
 __all__ = ["crediting_is_refused"]
@@ -84,6 +88,32 @@ def test_a_transfer_that_was_sent_back_is_noted_once(merchant: Merchant, finance
     assert "sent back by fiona: by hand" in done
     assert Payment.objects.get().status == "REFUNDED"
     truth.assert_nothing_is_left_over()
+
+
+@pytest.mark.usefixtures("crediting_is_refused")
+def test_a_run_that_a_colleague_lets_go_on_meanwhile_leaves_the_transfer_as_it_is(
+    merchant: Merchant, finance: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck(merchant)
+    payment = Payment.objects.get()
+    retry = sagas.retry
+
+    def colleague(**facts: Any) -> None:
+        with transaction.atomic():
+            retry(**facts)
+
+    def overtaken(**facts: Any) -> None:
+        at_once([lambda: colleague(**facts)])
+        retry(**facts)
+
+    monkeypatch.setattr(sagas, "retry", overtaken)
+
+    said = text(press(finance, "payment_send_back", payment, reason="by hand"))
+
+    assert "It has changed: look again." in said
+    assert "Noted as sent back." not in said
+    assert not AuditEntry.objects.filter(action="payment.sent_back").exists()
+    assert Payment.objects.get().version == payment.version
 
 
 def test_support_sees_no_button_and_presses_none(merchant: Merchant, simulator: Simulator) -> None:
