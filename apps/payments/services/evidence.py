@@ -91,10 +91,13 @@ def _customer(payment: Payment) -> dict[str, str]:
 
 def _receipt(payment: Payment) -> str:
     """One line a fact, as an issuer's clerk reads it."""
-    lines = [
-        f"Payment {ids.encode('pay', payment.id)}: {shown(payment.money(payment.amount_captured))}"
-        f" captured on {payment.captured_at:%Y-%m-%d %H:%M} UTC."
-    ]
+    lines = []
+    if payment.captured_at is not None:  # a provider may dispute what we do not know it has taken
+        lines.append(
+            f"Payment {ids.encode('pay', payment.id)}: "
+            f"{shown(payment.money(payment.amount_captured))}"
+            f" captured on {payment.captured_at:%Y-%m-%d %H:%M} UTC."
+        )
     if payment.reference:
         lines.append(f"Order {payment.reference}.")
     if payment.card:

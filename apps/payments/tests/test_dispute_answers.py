@@ -12,7 +12,7 @@ from django.db import connection
 from apps.core import ids
 from apps.gateways.models import ProviderCall
 from apps.gateways.types import EVIDENCE
-from apps.payments.models import Dispute
+from apps.payments.models import Dispute, Payment
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import assert_whole, hear, only_dispute, open_dispute
@@ -88,6 +88,21 @@ class TestEvidence:
         assert "100.00" in receipt
         assert "visa ending in 4242" in receipt
         assert "Screened before it was taken: ALLOW" in receipt
+
+    def test_of_a_payment_that_was_never_captured_here_can_be_read_and_sent(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        """The provider disputes what it says it has taken, whatever we know of it."""
+        _, dispute_id, _ = disputed(merchant, simulator)
+        Payment.objects.update(captured_at=None)
+
+        shown = merchant.get(f"/v1/disputes/{dispute_id}/evidence")
+        told = answer(merchant, dispute_id, uncategorized_text=WORDS)
+
+        assert (shown.status_code, told.status_code) == (200, 200)
+        receipt = shown.json()["suggested"]["uncategorized_text"]
+        assert "captured" not in receipt
+        assert "visa ending in 4242" in receipt
 
     @pytest.mark.parametrize("fault", ["reset_after", "timeout_after", "error_before"])
     def test_whose_answer_was_lost_arrives_once(
