@@ -67,6 +67,15 @@ class TestCreating:
     def test_everything_is_told_unless_types_are_named(self, shop):
         assert make_endpoint(shop, HOOK)["event_types"] == ["*"]
 
+    def test_may_name_as_many_types_as_there_may_be(self, shop):
+        types = [f"payment.{'x' * 70}{number:02}" for number in range(50)]
+        answer = shop.post(URL, {"url": HOOK, "event_types": types})
+
+        assert answer.status_code == 201
+        assert answer.json()["event_types"] == types
+        [made] = audit.list_entries(book_id=shop.book_id, subject_id=uuid_of(answer.json()))
+        assert made.facts == {"event_types": 50, "is_enabled": True}
+
     def test_can_begin_disabled(self, shop):
         made = make_endpoint(shop, HOOK, enabled=False)
         assert (made["enabled"], made["disabled_reason"]) == (False, "merchant")

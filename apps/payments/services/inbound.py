@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -73,10 +74,18 @@ def replay_events(*, events: Iterable[InboundEvent], actor: Actor, now: datetime
             action="inbound_events.replayed",
             subject_id=new_id(),
             subject_kind="replay",
-            facts={"events": became.total(), **became},
+            facts=_facts_of(became),
             now=now,
         )
     return became
+
+
+def _facts_of(became: Counter[str]) -> dict[str, int]:
+    """What the trail takes of it: each outcome, or how many there were if they are too many."""
+    facts = {"events": became.total(), **became}
+    if len(json.dumps(facts)) <= audit.FACTS_LIMIT:
+        return facts
+    return {"events": became.total(), "outcomes": len(became)}
 
 
 def _failure_of(event: InboundEvent, now: datetime) -> str:

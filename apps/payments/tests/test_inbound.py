@@ -6,6 +6,7 @@ import io
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from django.core.management import call_command
 
@@ -21,14 +22,16 @@ from apps.payments.tests.tills import bank, bank_says, earn, paid_out, payout
 from paysys.testing.simulator import Simulator
 
 
-def receive_strangers(count: int, *, seconds_ago: float = 60.0) -> None:
+def receive_strangers(
+    count: int, *, seconds_ago: float = 60.0, kind: str = "payment_intent.created"
+) -> None:
     """Events about payments that are not known here, as another system's would be."""
     moment = clock.now() - timedelta(seconds=seconds_ago)
     InboundEvent.objects.bulk_create(
         InboundEvent(
             provider="stripe",
             event_id=f"evt_stranger_{number}_{seconds_ago}",
-            kind="payment_intent.created",
+            kind=kind.format(number),
             object_reference=f"pi_stranger_{number}",
             payload={},
             occurred_at=moment,
@@ -168,6 +171,17 @@ class TestReplay:
         assert {
             name: after[name] - before[name] for name in after if after[name] != before[name]
         } == {"audit_entry": 1}
+
+    @pytest.mark.usefixtures("merchant")
+    def test_of_more_kinds_than_the_trail_has_room_for_notes_how_many(self) -> None:
+        receive_strangers(80, kind="weather.changed.on_the_day_of_number_{}")
+
+        said = replay("--apply")
+
+        assert said.splitlines()[0] == "80 events of providers were applied again:"
+        assert len(said.splitlines()) == 81
+        entry = AuditEntry.objects.get(action="inbound_events.replayed")
+        assert entry.facts == {"events": 80, "outcomes": 80}
 
     def test_leaves_alone_what_was_acted_on(self, merchant: Merchant, simulator: Simulator) -> None:
         merchant.captured()
