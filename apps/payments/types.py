@@ -9,7 +9,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from apps.core.money import Money
-from apps.gateways.types import DECLINES, Action
+from apps.gateways.types import DECLINES, KEPT, Action
+
+# What is noted of news that no run was told: each that is let try again asks its provider anyway.
+NEEDS_A_PERSON = f"{KEPT}its run needs a person"
 
 # Why we ourselves end a payment, beside what providers say: what to do about it, and whether the
 # same method may well do later.

@@ -94,4 +94,9 @@ class Run(models.Model):
     @property
     def is_open(self) -> bool:
         """Whether the run has still to be moved, by us or by a person."""
-        return self.status in (*OPEN, Status.NEEDS_ATTENTION)
+        return self.status in OPEN or self.needs_a_person
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether nobody moves the run, and no nudge either, until it is let try again."""
+        return self.status == Status.NEEDS_ATTENTION

@@ -21,6 +21,7 @@ from apps.payments import (
     selectors,
 )
 from apps.payments.models import Dispute, DisputeLine, Payment
+from apps.payments.types import NEEDS_A_PERSON
 from apps.sagas import services as sagas
 
 if TYPE_CHECKING:
@@ -55,25 +56,35 @@ def carry_out(dispute: Dispute, *, now: datetime) -> Run:
     """Have an order carried out that is written down in the caller's transaction.
 
     News that begin a look at this very moment do not stand in its way: that look is used, and
-    taken once more if it has read the dispute already.
+    taken once more if it has read the dispute already. A look that needed a person is let try
+    again: what the merchant says is a fresh reason to.
     Transaction: the caller's `atomic`; the dispute stays locked until its commit.
     """
     try:
         with transaction.atomic():
-            return look(dispute, now=now)
-    except IntegrityError:
-        return look(dispute, now=now)
+            return look(dispute, now=now, is_ordered=True)
+    except (IntegrityError, db.GuardFailed):
+        return look(dispute, now=now, is_ordered=True)
 
 
-def look(dispute: Dispute, *, now: datetime, must_wait: bool = False) -> Run:
+def look(
+    dispute: Dispute, *, now: datetime, must_wait: bool = False, is_ordered: bool = False
+) -> Run:
     """Have the provider asked how the dispute stands.
 
-    With `must_wait` a look that is being taken right now is not enough: see `sagas.resume`.
+    With `must_wait` a look that is being taken right now is not enough: see `sagas.resume`. One
+    that needs a person is left to that person, and asks once it is let try again: with `is_ordered`
+    at once.
     Transaction: joins the caller's. IntegrityError (when sent): somebody begins at this moment.
 
-    :raises db.GuardFailed: (when sent, with `must_wait`) somebody is looking.
+    :raises db.GuardFailed: (when sent) somebody has just looked, or lets it try again; with
+        `must_wait` also: somebody is looking.
     """
     run = dispute_selectors.find_run(dispute)
+    if run is not None and run.needs_a_person:
+        if is_ordered:
+            sagas.retry(run_id=run.id, now=now)
+        return run
     if run is not None and run.is_open:
         sagas.resume(run_id=run.id, now=now, must_wait=must_wait)
         return run
@@ -157,5 +168,5 @@ def nudge(payment: Payment, *, provider: str, reference: str, now: datetime) -> 
         if newest is None:
             return "kept: nobody waits for it"
         dispute = newest
-    look(dispute, now=now, must_wait=True)
-    return "asking"
+    run = look(dispute, now=now, must_wait=True)
+    return NEEDS_A_PERSON if run.needs_a_person else "asking"

@@ -22,7 +22,7 @@ from apps.gateways.types import KEPT, LineKind, StatementLine, Topic
 from apps.payments import payout_selectors, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
 from apps.payments.services import disputes
-from apps.payments.types import PayoutStatus, RefundStatus
+from apps.payments.types import NEEDS_A_PERSON, PayoutStatus, RefundStatus
 from apps.sagas import services as sagas
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime)
     if refund is None:  # the answer that names it may be on its way: it is one of the open ones
         waiting = selectors.list_open_refunds(book_id, payment_id).order_by("id")
         notes = {_told_when_idle(selectors.find_refund_run(each), now) for each in waiting}
-        return "nudged" if "nudged" in notes else _nudged(None, now)
+        told = next((note for note in ("nudged", NEEDS_A_PERSON) if note in notes), None)
+        return told or _nudged(None, now)
     run = selectors.find_refund_run(refund)
     if run is None or run.is_open:
         return _told_when_idle(run, now)
@@ -123,8 +124,7 @@ def _asking(saga: str, book_id: UUID, subject_id: UUID, now: datetime, *, after:
 def _nudged(run: Run | None, now: datetime) -> str:
     if run is None or not run.is_open:
         return "known already" if run else f"{KEPT}nobody waits for it"
-    sagas.resume(run_id=run.id, now=now)
-    return "nudged"
+    return _resumed(run, now)
 
 
 def _told_when_idle(run: Run | None, now: datetime) -> str:
@@ -135,7 +135,13 @@ def _told_when_idle(run: Run | None, now: datetime) -> str:
     """
     if run is None or not run.is_open:
         return _nudged(run, now)
-    sagas.resume(run_id=run.id, now=now, must_wait=True)
+    return _resumed(run, now, must_wait=True)
+
+
+def _resumed(run: Run, now: datetime, *, must_wait: bool = False) -> str:
+    if run.needs_a_person:
+        return NEEDS_A_PERSON
+    sagas.resume(run_id=run.id, now=now, must_wait=must_wait)
     return "nudged"
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
 from django.db import connection
 
-from apps.core import ids
+from apps.core import clock, db, ids
 from apps.gateways.models import ProviderCall
 from apps.gateways.types import EVIDENCE
 from apps.payments.models import Dispute, Payment
+from apps.payments.services import disputes
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import assert_whole, hear, only_dispute, open_dispute
 from apps.payments.tests.test_bad_input import UNREADABLE, send
 from apps.payments.tests.test_erasure import erase, tables_with
+from apps.payments.tests.threads import at_once
+from apps.sagas import services as engine
 from paysys.testing.simulator import Simulator
 
 WORDS = "Xanthippe Quillfeather signed for it"
@@ -145,6 +151,60 @@ class TestEvidence:
         dispute = assert_whole(merchant, simulator, payment_id)
         assert (dispute.status, dispute.evidence_sent_at) == ("LOST", None)
         assert simulator.find_dispute(reference)["evidence_details"]["submission_count"] == 0
+
+
+class TestAnOrderWhoseDisputesRunNeedsAPerson:
+    """What the merchant says is a fresh reason to try: nobody reminds of what was answered."""
+
+    def test_has_the_answer_sent(self, merchant: Merchant, simulator: Simulator) -> None:
+        payment_id, dispute_id, reference = self.stuck(merchant, simulator)
+
+        assert answer(merchant, dispute_id, uncategorized_text=WORDS).status_code == 200
+        finish_runs()
+
+        details = simulator.find_dispute(reference)["evidence_details"]
+        assert details["submission_count"] == 1
+        assert assert_whole(merchant, simulator, payment_id).evidence_sent_at is not None
+
+    def test_has_it_given_up(self, merchant: Merchant, simulator: Simulator) -> None:
+        payment_id, dispute_id, _ = self.stuck(merchant, simulator)
+
+        assert accept(merchant, dispute_id).status_code == 200
+        finish_runs()
+
+        assert assert_whole(merchant, simulator, payment_id).status == "LOST"
+
+    def test_is_one_reason_to_try_whoever_is_first(
+        self, merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A person lets the run try again between the order's look at it and its retry."""
+        payment_id, dispute_id, _ = self.stuck(merchant, simulator)
+        retry, tried = engine.retry, []
+
+        def second(*, run_id: UUID, now: datetime) -> None:
+            if not tried:
+                tried.append(run_id)
+                at_once([lambda: in_its_own(retry, run_id=run_id, now=now)])
+            retry(run_id=run_id, now=now)
+
+        monkeypatch.setattr(engine, "retry", second)
+        assert accept(merchant, dispute_id).status_code == 200
+        finish_runs()
+
+        assert tried
+        assert assert_whole(merchant, simulator, payment_id).status == "LOST"
+
+    def stuck(self, merchant: Merchant, simulator: Simulator) -> tuple[str, str, str]:
+        payment_id, dispute_id, reference = disputed(merchant, simulator)
+        with db.unit():
+            run = disputes.look(only_dispute(merchant), now=clock.now())
+        truth.give_up(run)
+        return payment_id, dispute_id, reference
+
+
+def in_its_own(call: Callable[..., None], **facts: Any) -> None:
+    with db.unit():
+        call(**facts)
 
 
 class TestAccepting:

@@ -13,7 +13,7 @@ from apps.ledger.tests.books import until_somebody_waits
 from apps.payments import dispute_selectors, services
 from apps.payments.models import Dispute
 from apps.payments.sagas import dispute as saga
-from apps.payments.services import disputes
+from apps.payments.services import dispute_orders, disputes
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant
 from apps.payments.tests.objections import (
@@ -173,4 +173,37 @@ def test_an_order_given_while_news_begin_a_look_is_carried_out_by_it(
     truth.finish_everything()
 
     assert told.status_code == 200, told.content
+    assert assert_whole(merchant, simulator, payment_id).status == "LOST"
+
+
+def test_an_order_that_has_seen_nobody_look_when_news_began_to_is_carried_out(
+    merchant: Merchant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look of the news is committed before the order begins its own: whoever ordered, page or
+    API, hears of no conflict."""
+    payment_id = merchant.captured(10_000)
+    open_dispute(simulator, payment_id)
+    hear(simulator)
+    found = only_dispute(merchant)
+    find, begun = dispute_selectors.find_run, []
+
+    def begin_a_look() -> None:
+        with db.unit():
+            disputes.look(found, now=clock.now())
+
+    def find_and_fall_behind(dispute: Dispute) -> Any:
+        run = find(dispute)
+        if not begun:
+            begun.append(run)
+            at_once([begin_a_look])
+        return run
+
+    monkeypatch.setattr(dispute_selectors, "find_run", find_and_fall_behind)
+    with transaction.atomic():
+        dispute_orders.accept(
+            book_id=found.book_id, dispute_id=found.id, actor="system", now=clock.now()
+        )
+    truth.finish_everything()
+
+    assert begun
     assert assert_whole(merchant, simulator, payment_id).status == "LOST"

@@ -109,6 +109,14 @@ def _make_due(runs: QuerySet[Run]) -> None:
     runs.filter(status__in=OPEN).update(next_run_at=clock.now(), lease_until=None)
 
 
+def give_up(run: Run) -> Run:
+    """As if the run had failed until a person has to look at it."""
+    Run.objects.filter(id=run.id).update(
+        status=Status.NEEDS_ATTENTION, next_run_at=None, lease_until=None
+    )
+    return run
+
+
 def run_of(saga: str) -> Run:
     """The one run of this saga."""
     return Run.objects.get(saga=saga)
