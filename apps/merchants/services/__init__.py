@@ -5,6 +5,7 @@ from apps.merchants.services.banks import (
     forget_bank_accounts,
     name_bank_account,
     remove_bank_account,
+    require_bank_account,
 )
 from apps.merchants.services.fees import PlanInThePast, set_fee_plan
 from apps.merchants.services.onboarding import (
@@ -34,6 +35,7 @@ __all__ = [
     "note_use",
     "onboard",
     "remove_bank_account",
+    "require_bank_account",
     "require_country",
     "revoke_key",
     "rotate_key",

@@ -117,6 +117,23 @@ def name_bank_account(*, book_id: UUID, bank_account_id: UUID, provider_referenc
     )
 
 
+def require_bank_account(*, book_id: UUID, bank_account_id: UUID) -> None:
+    """Guard the caller's commit: the account stands, and is not removed before the commit.
+
+    Whoever also changes the account in the same unit does so first: two who hold it shared and
+    then want it alone wait for each other.
+    Transaction: joins the caller's unit or transaction.
+
+    :raises db.GuardFailed: (when sent) it was removed, or is nobody's.
+    """
+    db.require(
+        "EXISTS (SELECT 1 FROM merchants_bank_account WHERE id = %s AND book_id = %s"
+        " AND removed_at IS NULL FOR SHARE)",
+        (bank_account_id, book_id),
+        what="merchants: the bank account was removed",
+    )
+
+
 def _checked(details: BankDetails) -> BankDetails:
     """The details as they are stored: without separators, in capitals."""
     require_country(details.country)

@@ -107,6 +107,12 @@ def send(context: Context) -> Decision:
     destination = account.provider_reference
     if "add_bank" in context.results:
         destination = context.results["add_bank"].provider_reference
+    if context.answered == "add_bank":
+        merchants_services.name_bank_account(
+            book_id=payout.book_id, bank_account_id=account.id, provider_reference=destination
+        )
+    # Once its removal was answered, nothing more is promised to the account.
+    merchants_services.require_bank_account(book_id=payout.book_id, bank_account_id=account.id)
     if not destination:
         return _ready(
             AddBankRequest(
@@ -115,10 +121,6 @@ def send(context: Context) -> Decision:
                 bank_account_id=account.id,
                 bank_account_public_id=ids.encode("ba", account.id),
             )
-        )
-    if context.answered == "add_bank":
-        merchants_services.name_bank_account(
-            book_id=payout.book_id, bank_account_id=account.id, provider_reference=destination
         )
     return _ready(
         PayOutRequest(

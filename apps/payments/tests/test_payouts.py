@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ import time_machine
 from apps.core import clock, ids
 from apps.gateways.models import ProviderCall
 from apps.idempotency.models import IdempotencyKey
+from apps.merchants import selectors
 from apps.merchants import services as merchants
+from apps.merchants.models import BankAccount
 from apps.payments.models import Payout
+from apps.payments.sagas import payout as saga
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
+from apps.payments.tests.threads import at_once
 from apps.payments.tests.tills import (
     FAILS,
     URL,
@@ -42,6 +47,15 @@ def error_of(answer: Any) -> dict[str, Any]:
 def calls() -> list[str]:
     made = ProviderCall.objects.filter(step="SEND").order_by("id")
     return list(made.values_list("call", flat=True))
+
+
+def remove(merchant: Merchant, account: str) -> None:
+    merchants.remove_bank_account(
+        book_id=merchant.book_id,
+        bank_account_id=ids.decode("ba", account),
+        actor="system",
+        now=clock.now(),
+    )
 
 
 @pytest.fixture
@@ -213,17 +227,41 @@ class TestOneThatFails:
         account = bank(merchant)
         simulator.fault("add_bank", "reset_before", times=-1)
         assert pay_out(merchant, bank_account=account).status_code == 202
-        merchants.remove_bank_account(
-            book_id=merchant.book_id,
-            bank_account_id=ids.decode("ba", account),
-            actor="system",
-            now=clock.now(),
-        )
+        remove(merchant, account)
         simulator.clear_faults()
         truth.finish_everything()
 
         (failed,) = Payout.objects.all()
         assert (failed.status, failed.failure_code) == ("FAILED", "bank_account_removed")
+        assert simulator.payouts_for(ids.encode("po", failed.id)) == []
+        assert standing(merchant)["payable"] == 970
+        assert truth.violations() == {}
+
+
+    def test_account_removed_while_it_was_decided_is_not_paid_to(
+        self, merchant, simulator, monkeypatch
+    ):
+        """The provider knows the account already; only the promise to pay has to be kept back."""
+        earn(merchant, 1_000)
+        account = bank(merchant)
+        BankAccount.objects.update(provider_reference="ba_known_there")
+
+        def read_and_be_overtaken(**which):
+            found = selectors.get_bank_account(**which)
+            if found.removed_at is None:
+                at_once([lambda: remove(merchant, account)])
+            return found
+
+        monkeypatch.setattr(
+            saga, "merchants", SimpleNamespace(get_bank_account=read_and_be_overtaken)
+        )
+        answer = pay_out(merchant, bank_account=account)
+        assert (answer.status_code, error_of(answer)["code"]) == (409, "bank_account_removed")
+        truth.finish_everything()
+
+        (failed,) = Payout.objects.all()
+        assert (failed.status, failed.failure_code) == ("FAILED", "bank_account_removed")
+        assert calls() == []
         assert simulator.payouts_for(ids.encode("po", failed.id)) == []
         assert standing(merchant)["payable"] == 970
         assert truth.violations() == {}
