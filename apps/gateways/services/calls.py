@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from apps.core import clock, db, failpoints, ids
 from apps.gateways import providers, selectors
 from apps.gateways.services import health
 from apps.gateways.types import (
+    OBJECT_MISSING,
     AddBankRequest,
     Answer,
     Declined,
@@ -38,6 +39,8 @@ from apps.sagas.definition import Call, Intent, Observation, Outcome
 
 log = structlog.get_logger(__name__)
 
+# What a provider has just told of may not be found there at once.
+SHOWN_AFTER: Final = timedelta(minutes=1)
 CALL_IS_CLOSED: Final = "gateways: the call's end is already recorded"
 
 _OPEN = """
@@ -230,7 +233,7 @@ def _observed(intent: Intent, verb: str, ask: Callable[[], Answer]) -> Observati
         observation = _refused(error, is_first=is_first)
     except OutcomeUnknown as error:
         is_well = False if error.is_ill else None
-        observation = _unknown(error, is_first=is_first)
+        observation = _unknown(error, intent, is_first=is_first)
         if error.alert:
             log.error("gateways.needs_a_person", code=error.reason, message=str(error))
     _log(intent, verb, observation, started)
@@ -252,8 +255,18 @@ def _past_failpoints(verb: str, ask: Callable[[], Answer]) -> Answer:
         failpoints.reach(f"after_{verb}")
 
 
-def _unknown(error: OutcomeUnknown, *, is_first: bool) -> Observation:
-    """What a failed attempt proves: about the call if it was the first, and else nothing."""
+def _unknown(error: OutcomeUnknown, intent: Intent, *, is_first: bool) -> Observation:
+    """What a failed attempt proves: about the call if it was the first, and else nothing.
+
+    Who asks for a dispute that is not there, nor is after a while, is answered for good: no money
+    hangs on the question, and while it is open nothing else can be done with the payment.
+    """
+    is_settled = clock.now() - intent.created_at > SHOWN_AFTER
+    is_asking = intent.request["operation"] == Operation.INSPECT_DISPUTE
+    if error.reason == OBJECT_MISSING and is_asking and is_settled:
+        return Observation(
+            Outcome.FAILED, code=error.reason, message=str(error), answered=error.answered
+        )
     unsent = error.unsent and is_first
     return Observation(
         Outcome.ABSENT if unsent else Outcome.UNKNOWN,

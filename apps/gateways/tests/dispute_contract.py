@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from apps.core import clock
 from apps.gateways import providers, services
 from apps.gateways.providers.base import Provider
+from apps.gateways.services import calls
 from apps.gateways.tests.desk import Desk, Side, ended
 from apps.gateways.types import (
     AcceptDisputeRequest,
@@ -174,6 +176,16 @@ class DisputeContract(ABC):
         assert found.status.is_over
         assert found.amount_lost_minor == lost
         assert side.lines(disputed) == 2
+
+    def test_one_that_is_not_there_is_answered_so_and_kept_open_by_nobody(self, desk, caplog):
+        intent = asked(desk, InspectDisputeRequest, "dp_of_nobody")
+        now = replace(intent, created_at=clock.now())
+        assert ended(services.send(now)) == ("UNKNOWN", "object_missing"), "or not there yet"
+
+        before = replace(intent, created_at=clock.now() - calls.SHOWN_AFTER * 1.1)
+
+        assert ended(services.look_up(before)) == ("FAILED", "object_missing")
+        assert "gateways.needs_a_person" in caplog.text
 
     def test_it_is_lost_and_won_later(self, desk, side, disputed):
         side.lose(disputed)

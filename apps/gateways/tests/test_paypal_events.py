@@ -74,6 +74,21 @@ class TestFromTheSimulator(AtPayPal):
         assert stored["CUSTOMER.DISPUTE.CREATED"].object_reference.startswith("PP-D-")
         assert len(bells) == 4
 
+    def test_a_reversal_is_about_the_capture_and_not_about_a_dispute_of_its_own_name(
+        self, desk, side, bells
+    ):
+        capture = providers.get("paypal").find_payment(desk.captured()).capture_reference
+        side.paypal.resolve(side.paypal.dispute(capture)["dispute_id"], won=False)
+        signed = side.paypal.deliver(side.paypal.events("PAYMENT.CAPTURE.REVERSED")[0])
+
+        event = selectors.find_event(receive(signed.body, signed.headers))
+
+        assert event is not None
+        assert event.object_reference == event.payment_reference == capture
+        told = json.loads(signed.body)
+        assert told["resource_type"] == "refund"
+        assert told["resource"]["id"] != capture
+
     def test_an_approval_names_its_order_and_nobody_who_approved(self, desk, side, bells):
         reference = desk.created(token="paypal")
         side.paypal.approve(reference)

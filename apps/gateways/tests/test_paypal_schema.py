@@ -135,6 +135,17 @@ class TestRequests(AtPayPal):
         assert list(side.provider.statement_lines(payout=payout))
 
 
+class TestEvents(AtPayPal):
+    def test_a_reversal_is_told_in_the_shape_of_a_refund(self, desk, side, specs):
+        capture = side.provider.find_payment(desk.captured()).capture_reference
+        side.paypal.resolve(side.paypal.dispute(capture)["dispute_id"], won=False)
+
+        signed = side.paypal.deliver(side.paypal.events("PAYMENT.CAPTURE.REVERSED")[0])
+
+        told = json.loads(signed.body)["resource"]
+        assert specs.wrong_with_answer("GET", f"/v2/payments/refunds/{told['id']}", 200, told) == []
+
+
 def _read(body: bytes, content_type: str) -> Any:
     """JSON, or the parts of a multipart body: name, file name, content."""
     if content_type == "application/json":

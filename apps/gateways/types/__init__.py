@@ -43,7 +43,7 @@ from apps.gateways.types.disputes import (
     require_answerable,
     set_answer_rules,
 )
-from apps.gateways.types.endings import NEVER_SENT, Declined, OutcomeUnknown
+from apps.gateways.types.endings import NEVER_SENT, OBJECT_MISSING, Declined, OutcomeUnknown
 from apps.gateways.types.health import Circuit, CircuitState, Tally
 from apps.gateways.types.news import (
     KEPT,
@@ -91,6 +91,7 @@ __all__ = [
     "FILE_PURPOSES",
     "KEPT",
     "NEVER_SENT",
+    "OBJECT_MISSING",
     "WHOLE",
     "AcceptDisputeRequest",
     "Action",

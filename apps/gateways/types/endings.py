@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # The reason of a request that ended before its first byte was written.
 NEVER_SENT: Final = "not_sent"
+# The reason of an answer that the object a request names, by an id that we know, is not there.
+OBJECT_MISSING: Final = "object_missing"
 # The reasons that say something of the provider's health: nobody there, no answer, or an error of
 # its own. The others are about this request or about us.
 _ILL: Final = frozenset(

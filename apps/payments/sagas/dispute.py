@@ -156,6 +156,7 @@ def given_up(context: Context, _abort: Abort) -> None:
     if _order_of(dispute) is not None:
         disputing.refuse_orders(dispute, now=context.now)
     dispute_records.require_unchanged(dispute)
+    dispute_records.note_look(dispute, now=context.now)
 
 
 SUBMIT_EVIDENCE = replace(gateways.SUBMIT_EVIDENCE, send=_submit)

@@ -6,11 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.db import transaction
 from django.test import Client
 
 from apps.core import clock
 from apps.core.money import Money
 from apps.payments import services
+from apps.payments.models import Dispute
+from apps.payments.services import deadlines, disputes
 from apps.payments.tests import news, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from paysys.testing.paypal import PayPalSimulator
@@ -201,6 +205,60 @@ class TestADisputeAtPayPal:
         assert merchant.payment(payment_id).status == status
         for code in ("merchant:disputed", "provider:paypal:disputed"):
             assert merchant.balance(code) == usd("0.00"), code
+        truth.assert_nothing_is_left_over()
+
+    @pytest.mark.parametrize("first", ["reversal", "dispute"])
+    def test_makes_no_second_one_of_the_reversal_by_which_it_is_lost(
+        self,
+        merchant: Merchant,
+        simulator: Simulator,
+        paypal: PayPalSimulator,
+        source: str,
+        first: str,
+    ) -> None:
+        """PayPal tells of the reversal as of a refund, with an id of its own; we made none."""
+        payment_id, dispute = self.disputed(merchant, paypal, source)
+        paypal.resolve(dispute["dispute_id"], won=False)
+        [reversal] = paypal.events("PAYMENT.CAPTURE.REVERSED")
+
+        for _ in range(2):
+            if first == "reversal":
+                news.apply_event_of(paypal.deliver(reversal))
+                truth.finish_everything()
+            self.hear(paypal)
+            first = "reversal"
+
+        self.settle(simulator, paypal)
+        [shown] = Dispute.objects.values_list("provider_reference", "status")
+        assert shown == (dispute["dispute_id"], "LOST")
+        assert merchant.payment(payment_id).status == "CHARGED_BACK"
+        truth.assert_nothing_is_left_over()
+
+    def test_that_does_not_exist_keeps_nothing_from_being_done(
+        self, merchant: Merchant, paypal: PayPalSimulator, source: str
+    ) -> None:
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        approve(merchant, paypal, payment_id)
+        with transaction.atomic():
+            disputes.look(
+                disputes.find_or_report(
+                    merchant.payment(payment_id),
+                    provider="paypal",
+                    reference="PP-D-OFNOBODY",
+                    now=clock.now(),
+                ),
+                now=clock.now(),
+            )
+        finish_runs()
+        with time_machine.travel(clock.now() + timedelta(seconds=70), tick=False):
+            truth.finish_everything()
+
+        refund = merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 4_000}).json()
+        finish_runs()
+
+        assert merchant.refund(refund["id"]).status == "SUCCEEDED"
+        assert merchant.get("/v1/disputes").json()["data"] == []
+        assert deadlines.look_again(now=clock.now() + timedelta(hours=23)) == 0, "daily, no more"
         truth.assert_nothing_is_left_over()
 
     def say(self, merchant: Merchant, order: str, **body: Any) -> Any:

@@ -15,7 +15,7 @@ from paypalrestsdk.exceptions import ConnectionError as PayPalError
 
 from apps.gateways.providers.connections import Interrupted, NotSent
 from apps.gateways.providers.paypal.transport import NoToken
-from apps.gateways.types import NEVER_SENT, Declined, OutcomeUnknown
+from apps.gateways.types import NEVER_SENT, OBJECT_MISSING, Declined, OutcomeUnknown
 
 # The issues of PayPal's error details (developer.paypal.com/api/rest/reference/orders/v2/errors,
 # …/payments/v2/errors) by our codes.
@@ -171,7 +171,7 @@ def _refused(status: int, body: Mapping[str, Any], issue: str) -> Declined | Out
         return OutcomeUnknown("unexpected_state", _says(body), answered=True)
     if status == 404 and issue not in _CODES:
         # An object that we know is not there: another account's key, not an answer to believe.
-        return OutcomeUnknown("object_missing", _says(body), answered=True, alert=True)
+        return OutcomeUnknown(OBJECT_MISSING, _says(body), answered=True, alert=True)
     return Declined(unified_code(issue), provider_code=issue)
 
 

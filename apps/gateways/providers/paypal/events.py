@@ -36,6 +36,7 @@ _HEADERS: Final = {
 }
 _MAX_HEADER: Final = 500
 
+REVERSED: Final = "PAYMENT.CAPTURE.REVERSED"
 TOPICS: Final = {
     "CHECKOUT.ORDER.": Topic.PAYMENT,
     "CHECKOUT.PAYMENT-APPROVAL.": Topic.PAYMENT,
@@ -43,7 +44,7 @@ TOPICS: Final = {
     "PAYMENT.CAPTURE.": Topic.PAYMENT,
     "PAYMENT.CAPTURE.REFUNDED": Topic.REFUND,
     # Taken back by PayPal itself: a dispute that was lost, a payment that a bank called back.
-    "PAYMENT.CAPTURE.REVERSED": Topic.DISPUTE,
+    REVERSED: Topic.DISPUTE,
     "PAYMENT.REFUND.": Topic.REFUND,
     "CUSTOMER.DISPUTE.": Topic.DISPUTE,
 }
@@ -120,16 +121,24 @@ def _question(raw_body: bytes, headers: Mapping[str, str], webhook_id: str, now:
 
 def _read(event: Mapping[str, Any]) -> ProviderEvent:
     found = payloads.field(event, "resource", dict)
+    own = str(found.get("id") or found.get("dispute_id") or "")
+    payment = _payment_reference(event, found)
     return ProviderEvent(
         provider=objects.PROVIDER,
         event_id=payloads.text(payloads.field(event, "id", str)),
         kind=payloads.text(payloads.field(event, "event_type", str)),
         occurred_at=_moment(event),
         payload=payloads.kept(event, _WITHHELD),
-        object_reference=payloads.text(str(found.get("id") or found.get("dispute_id") or "")),
-        payment_reference=payloads.text(_payment_reference(event, found)),
+        object_reference=payloads.text(_about(event, own=own, payment=payment)),
+        payment_reference=payloads.text(payment),
         payment_public_id=payloads.text(_public_id(found)),
     )
+
+
+def _about(event: Mapping[str, Any], *, own: str, payment: str) -> str:
+    """What it is news of. A reversal comes in the shape of a refund, with an id of its own that
+    nobody can be asked about: the news is that money of the payment's was taken back."""
+    return payment or own if event["event_type"] == REVERSED else own
 
 
 def _payment_reference(event: Mapping[str, Any], found: Mapping[str, Any]) -> str:

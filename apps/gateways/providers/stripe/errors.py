@@ -12,7 +12,7 @@ from typing import Any, Final
 import stripe
 
 from apps.gateways.providers.stripe.transport import Interrupted, NotSent
-from apps.gateways.types import NEVER_SENT, Declined, OutcomeUnknown
+from apps.gateways.types import NEVER_SENT, OBJECT_MISSING, Declined, OutcomeUnknown
 from apps.gateways.types.declines import DECLINES
 
 # Stripe's decline codes and error codes (docs.stripe.com/declines/codes, /error-codes) by ours.
@@ -164,7 +164,7 @@ def _refused(error: stripe.StripeError, body: Mapping[str, Any]) -> Declined | O
         if param.split("[")[0] in _BANK_PARAMS:
             return Declined("bank_account_invalid", provider_code=code)
         # An object that we know is not there: another account's key, not an answer to believe.
-        return OutcomeUnknown("object_missing", _says(error), answered=True, alert=True)
+        return OutcomeUnknown(OBJECT_MISSING, _says(error), answered=True, alert=True)
     return _declined(body)
 
 

@@ -113,7 +113,17 @@ def resolve(world: World, dispute: Record, *, refunded: Decimal) -> None:
     capture = find(world, dispute.facts["links"]["charge"], CAPTURE)
     capture.facts["is_disputed"] = bool(refunded)
     touch(world, capture)
+    if refunded and dispute.body["dispute_life_cycle_stage"] != "INQUIRY":
+        _reverse(world, capture, refunded)
     news.emit(world, "CUSTOMER.DISPUTE.RESOLVED", shown(world, dispute))
+
+
+def _reverse(world: World, capture: Record, refunded: Decimal) -> None:
+    """PayPal tells of what it took back as of a refund that nobody asked for; its id is no id of
+    the dispute, and only a link says what it is of."""
+    named: Json = {n: capture.body[n] for n in ("custom_id", "invoice_id") if n in capture.body}
+    reversal = objects.refund(world, capture, "COMPLETED", refunded, total=refunded, told=named)
+    news.emit(world, "PAYMENT.CAPTURE.REVERSED", reversal)
 
 
 def cancel(world: World, dispute: Record) -> None:

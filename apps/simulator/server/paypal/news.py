@@ -28,16 +28,19 @@ NEWS = (
     "PAYMENT.CAPTURE.*", "PAYMENT.REFUND.*", "CUSTOMER.DISPUTE.*",
 )  # fmt: skip
 _RESOURCE = {"CHECKOUT": "checkout-order", "CUSTOMER": "dispute"}
+# Of a capture, and yet what they carry is what went back of it.
+_OF_A_REFUND = ("PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED")
 
 
 def emit(world: World, kind: str, resource: Json) -> None:
     """Write the event and, if somebody listens to it, its delivery: in the same commit."""
     first, second, _ = kind.split(".")
+    carried = "refund" if kind in _OF_A_REFUND else _RESOURCE.get(first, second.lower())
     body = {
         "id": f"WH-{objects.new_id()}-{objects.new_id()}",
         "event_version": "1.0",
         "create_time": objects.time(world.now()),
-        "resource_type": _RESOURCE.get(first, second.lower()),
+        "resource_type": carried,
         "resource_version": "2.0",
         "event_type": kind,
         "summary": f"A {second.lower()} is {kind.rpartition('.')[2].lower()}",
