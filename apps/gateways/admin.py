@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -144,11 +144,11 @@ class RuleForm(_Form):
     def _post_clean(self) -> None:
         """The model's own checks want columns that the form does not have; the service checks.
 
-        What it says of the position holds until the page's commit, in which the rule is set.
+        What it says of the place holds until the page's commit, in which the rule is set.
         """
         if not self.errors:
             try:
-                require_place(self.rule)
+                require_place(self.rule, must_exist=not self.instance._state.adding)
             except DomainError as error:
                 self.add_error("position", error.message)
 
@@ -186,11 +186,17 @@ class RoutingRuleAdmin(ModelAdmin):
     def split(self, row: RoutingRule) -> str:
         return row.as_rule().shares
 
-    def save_model(self, request: HttpRequest, _row: RoutingRule, form: Any, *_: Any) -> None:
-        services.set_rule(rule=form.rule, actor=actor_of(request), now=clock.now())
+    def save_model(self, request: HttpRequest, _row: RoutingRule, form: Any, change: bool) -> None:
+        services.set_rule(
+            rule=form.rule, must_exist=change, actor=actor_of(request), now=clock.now()
+        )
 
     def delete_model(self, request: HttpRequest, row: RoutingRule) -> None:
-        services.remove_rule(rule_id=row.id, actor=actor_of(request), now=clock.now())
+        """Of two who press at the same moment one removes it, and the other is told so."""
+        try:
+            services.remove_rule(rule_id=row.id, actor=actor_of(request), now=clock.now())
+        except services.RuleRemoved as error:
+            messages.warning(request, error.message)
 
     def log_addition(self, *_: Any) -> None:
         """The audit trail has it."""

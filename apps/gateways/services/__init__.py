@@ -29,7 +29,13 @@ from apps.gateways.services.calls import (
     require_uncalled,
     send,
 )
-from apps.gateways.services.rules import RULES_LIMIT, PositionTaken, remove_rule, set_rule
+from apps.gateways.services.rules import (
+    RULES_LIMIT,
+    PositionTaken,
+    RuleRemoved,
+    remove_rule,
+    set_rule,
+)
 
 __all__ = [
     "ACCEPT_DISPUTE",
@@ -51,6 +57,7 @@ __all__ = [
     "UPLOAD_FILE",
     "VOID",
     "PositionTaken",
+    "RuleRemoved",
     "cancels",
     "horizon_seconds",
     "journal",

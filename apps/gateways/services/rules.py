@@ -33,26 +33,30 @@ class PositionTaken(Conflict):
     code = "routing_position_taken"
 
 
-def set_rule(*, rule: Rule, actor: Actor, now: datetime) -> RoutingRule:
+class RuleRemoved(NotFound):
+    """There was such a rule, if anybody has seen it."""
+
+    says = "It is not there any more: somebody has removed it."
+
+
+def set_rule(*, rule: Rule, must_exist: bool = False, actor: Actor, now: datetime) -> RoutingRule:
     """Add a rule, or change the one of this id; payments from now on are decided by it.
 
-    Payments that are under way keep the provider they have.
+    Payments that are under way keep the provider they have. Whoever changes a rule that they have
+    seen says `must_exist`: one that was removed meanwhile does not come back.
     Retries: the same rule again changes nothing but the trail.
     Transaction: its own, or a part of the caller's. Other processes follow within 5 s.
 
     :raises InvalidRequest: see `require_sound`; or there are `RULES_LIMIT` rules already.
     :raises NotFound: no such merchant.
+    :raises RuleRemoved: it must exist, and does not.
     :raises PositionTaken: another rule stands at this position.
     """
     require_sound(rule)
     with transaction.atomic():
-        require_place(rule)
+        before = require_place(rule, must_exist=must_exist)
         if rule.merchant_id is not None:
             merchants.get(rule.merchant_id)
-        before = RoutingRule.objects.select_for_update().filter(id=rule.id).first()
-        others = RoutingRule.objects.exclude(id=rule.id)
-        if before is None and others.count() >= RULES_LIMIT:
-            raise InvalidRequest(f"There are {RULES_LIMIT} rules already.", param="position")
         row = RoutingRule.from_rule(rule, now=now, created_at=before.created_at if before else now)
         row.save(force_insert=before is None, force_update=before is not None)
         facts = {"rule": _facts(rule), **({"was": _facts(before.as_rule())} if before else {})}
@@ -60,18 +64,26 @@ def set_rule(*, rule: Rule, actor: Actor, now: datetime) -> RoutingRule:
     return row
 
 
-def require_place(rule: Rule) -> None:
-    """Whether a rule may stand at its position, which nobody else takes until the commit.
+def require_place(rule: Rule, *, must_exist: bool = False) -> RoutingRule | None:
+    """Whether a rule may stand at its position, which nobody else takes until the commit; what it
+    was before, if it is there.
 
-    Transaction: the caller's `atomic`; whoever sets a rule meanwhile waits for its end.
+    Transaction: the caller's `atomic`; whoever sets or removes a rule meanwhile waits for its end.
 
+    :raises RuleRemoved: it must exist, and does not.
+    :raises InvalidRequest: it is a new one, and there are `RULES_LIMIT` already.
     :raises PositionTaken: another rule stands there.
     """
-    assert connection.in_atomic_block, "a place is kept until the commit"
-    with connection.cursor() as cursor:
-        cursor.execute(_ONE_AFTER_ANOTHER, ["gateways.routing_rules"])
-    if RoutingRule.objects.exclude(id=rule.id).filter(position=rule.position).exists():
+    _wait_for_others()
+    before = RoutingRule.objects.filter(id=rule.id).first()
+    if before is None and must_exist:
+        raise RuleRemoved
+    others = RoutingRule.objects.exclude(id=rule.id)
+    if before is None and others.count() >= RULES_LIMIT:
+        raise InvalidRequest(f"There are {RULES_LIMIT} rules already.", param="position")
+    if others.filter(position=rule.position).exists():
         raise PositionTaken(f"Another rule stands at {rule.position}.", param="position")
+    return before
 
 
 def remove_rule(*, rule_id: UUID, actor: Actor, now: datetime) -> None:
@@ -79,15 +91,23 @@ def remove_rule(*, rule_id: UUID, actor: Actor, now: datetime) -> None:
 
     Transaction: its own, or a part of the caller's. Other processes follow within 5 s.
 
-    :raises NotFound: there is no such rule.
+    :raises RuleRemoved: there is no such rule.
     """
     with transaction.atomic():
-        row = RoutingRule.objects.select_for_update().filter(id=rule_id).first()
+        _wait_for_others()
+        row = RoutingRule.objects.filter(id=rule_id).first()
         if row is None:
-            raise NotFound("No such rule.")
+            raise RuleRemoved
         rule = row.as_rule()
         row.delete()
         _record("routing_rule.removed", rule, {"was": _facts(rule)}, actor, now)
+
+
+def _wait_for_others() -> None:
+    """Until the caller's commit nobody else sets or removes a rule."""
+    assert connection.in_atomic_block, "what is true of the rules is true until the commit"
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AFTER_ANOTHER, ["gateways.routing_rules"])
 
 
 def require_sound(rule: Rule) -> None:

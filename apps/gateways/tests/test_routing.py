@@ -21,6 +21,7 @@ from apps.core.errors import DomainError, InvalidRequest
 from apps.core.money import Money
 from apps.gateways import selectors, services
 from apps.gateways.models import RoutingRule
+from apps.gateways.services import rules as setting
 from apps.gateways.types import Routable, Route, Rule, decide
 from apps.gateways.types.routing import drawn
 
@@ -360,3 +361,17 @@ class TestTheConsole:
 
         assert "position" in again.context["adminform"].form.errors
         assert RoutingRule.objects.count() == 1
+
+    def test_says_that_there_are_as_many_rules_as_there_may_be(self, staff, monkeypatch):
+        monkeypatch.setattr(setting, "RULES_LIMIT", 1)
+        staff.post(reverse(self.ADD), self.FORM)
+        [row] = RoutingRule.objects.all()
+
+        one_more = staff.post(reverse(self.ADD), {**self.FORM, "position": "20"})
+
+        assert "position" in one_more.context["adminform"].form.errors
+        assert b"There are 1 rules already." in one_more.content
+        assert [rule.id for rule in RoutingRule.objects.all()] == [row.id]
+        page = reverse("admin:gateways_routingrule_change", args=[row.id])
+        assert staff.post(page, {**self.FORM, "position": "20"}).status_code == 302, "it is no more"
+        assert RoutingRule.objects.get().position == 20

@@ -64,6 +64,34 @@ class TestTwoStaffAtTheSameMoment:
         assert RoutingRule.objects.count() == 1
         assert AuditEntry.objects.filter(action__startswith="routing_rule.").count() == 1
 
+    @pytest.mark.parametrize("page", ["change", "delete"])
+    def test_do_not_bring_back_what_one_of_them_removes(
+        self, merchant: Merchant, admin_client: Client, page: str
+    ) -> None:
+        """The second asks while the first one's removal is made, and not committed yet."""
+        set_rule(("stripe", 100))
+        rule_id = RoutingRule.objects.get().id
+        asked = Event()
+
+        def remove_first() -> None:
+            with transaction.atomic():
+                gateways.remove_rule(rule_id=rule_id, actor="system", now=clock.now())
+                asked.set()
+                wait_for_a_lock()
+
+        def ask_second() -> Any:
+            assert asked.wait(timeout=20)
+            url = reverse(f"admin:gateways_routingrule_{page}", args=[rule_id])
+            return admin_client.post(url, {**FORM, "post": "yes"}, follow=True)
+
+        _, answer = at_once([remove_first, ask_second])
+
+        assert answer.status_code == 200
+        assert "It is not there any more" in answer.content.decode()
+        assert not RoutingRule.objects.exists()
+        trail = AuditEntry.objects.filter(subject_id=rule_id).order_by("id")
+        assert [entry.action for entry in trail] == ["routing_rule.added", "routing_rule.removed"]
+
     def test_is_a_clear_refusal_of_the_service_too(self, merchant: Merchant) -> None:
         def ask() -> str:
             try:
