@@ -83,6 +83,21 @@ def refund_failed(refund: Refund, *, now: datetime) -> None:
     _refund(refund, BalanceKind.REFUND_FAILURE, refund.failed_bearer_amount, refund.failed_fee, now)
 
 
+def refund_to_merchant(refund: Refund, *, now: datetime) -> None:
+    """What of a refund had no wallet to go to."""
+    record(
+        book_id=refund.book_id,
+        kind=BalanceKind.REFUND_RETURN,
+        source_id=refund.id,
+        payment_id=refund.payment_id,
+        currency=refund.payment.credit_currency,
+        gross=refund.merchant_amount,
+        available_on=now.date(),
+        payable_at=now,
+        now=now,
+    )
+
+
 def paid_out(payout: Payout, *, now: datetime) -> None:
     """What a payout takes; which lines it took it from, its items say."""
     _payout(payout, BalanceKind.PAYOUT, -payout.amount, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,7 +11,14 @@ from django.db.models import QuerySet
 
 from apps.core import ids
 from apps.core.errors import NotFound
-from apps.payments.models import Dispute, DisputeLine, ExcessCase, Payment, Refund
+from apps.payments.models import (
+    Dispute,
+    DisputeLine,
+    DisputeMove,
+    ExcessCase,
+    Payment,
+    Refund,
+)
 from apps.payments.types import DisputeStatus, RefundStatus
 from apps.sagas import selectors as sagas
 
@@ -95,6 +103,18 @@ def list_exceeding(payment: Payment) -> QuerySet[Dispute]:
     """The payment's disputes that took more than its budget had, the oldest first."""
     disputes = Dispute.objects.filter(book_id=payment.book_id, payment_id=payment.id)
     return disputes.filter(excess__gt=0).order_by("id")
+
+
+def given_to_merchant(payment: Payment) -> Decimal:
+    """What the merchant has of a top-up in place of its wallet, which is closed: what refunds and
+    disputes gave it, less what disputes took of it again; in the payment's `credit_currency`.
+    """
+    refunds = Refund.objects.filter(book_id=payment.book_id, payment_id=payment.id)
+    moves = DisputeMove.objects.filter(
+        book_id=payment.book_id, dispute__payment_id=payment.id, wallet_id=None
+    )
+    given = sum(refunds.values_list("merchant_amount", flat=True), Decimal(0))
+    return given - sum(moves.values_list("bearer_amount", flat=True), Decimal(0))
 
 
 def list_due(*, after: datetime, until: datetime, hours: int, limit: int) -> list[Dispute]:

@@ -199,11 +199,25 @@ INVARIANTS = (
         name="payments: every refund has its line of the balance",
         sql="SELECT r.id FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id "
         "LEFT JOIN LATERAL (SELECT sum(b.net) AS net FROM payments_balance_transaction b "
-        "WHERE b.book_id = r.book_id AND b.source_id = r.id) b ON true "
-        "WHERE NOT r.is_compensation AND coalesce(b.net, 0) <> (r.fee_returned - r.failed_fee) "
+        "WHERE b.book_id = r.book_id AND b.source_id = r.id AND b.kind <> 'refund_return') b "
+        "ON true WHERE NOT r.is_compensation "
+        "AND coalesce(b.net, 0) <> (r.fee_returned - r.failed_fee) "
         "- CASE WHEN p.destination_wallet_id IS NULL "
         "THEN r.bearer_amount - r.failed_bearer_amount ELSE 0 END",
         says="what a refund takes is a line of the merchant's balance",
+    ),
+    Invariant(
+        name="payments: what a refund brings the merchant is in the books and in its balance",
+        sql="SELECT coalesce(r.id, t.id) FROM (SELECT id, book_id, merchant_amount AS amount, "
+        "'refund:merchant:' || id AS reference FROM payments_refund WHERE merchant_amount > 0) r "
+        "FULL JOIN (SELECT t.id, t.book_id, t.reference, e.amount FROM ledger_transaction t "
+        "JOIN ledger_entry e ON e.transaction_id = t.id AND e.book_id = t.book_id "
+        "JOIN ledger_account a ON a.id = e.account_id WHERE t.kind = 'refund_to_merchant' "
+        "AND a.code = 'merchant:payable' AND e.entry_type = -1) t USING (book_id, reference) "
+        "FULL JOIN (SELECT source_id, book_id, net FROM payments_balance_transaction "
+        "WHERE kind = 'refund_return') b ON b.book_id = r.book_id AND b.source_id = r.id "
+        "WHERE r.amount IS DISTINCT FROM t.amount OR r.amount IS DISTINCT FROM b.net",
+        says="what has no wallet to go to is the merchant's, and once",
     ),
     Invariant(
         name="payments: a payment's hold is its own",

@@ -15,9 +15,6 @@ from apps.ledger import chart
 from apps.ledger import services as ledger
 from apps.ledger.types import Line, credit, debit
 from apps.payments.models import (
-    Dispute,
-    DisputeLine,
-    DisputeMove,
     Payment,
     Payout,
     Refund,
@@ -26,6 +23,7 @@ from apps.payments.models import (
     SuspenseCase,
     Transfer,
 )
+from apps.payments.types import RefundStatus
 
 
 def capture_reference(payment: Payment) -> str:
@@ -51,7 +49,7 @@ def reserve_reference(refund: Refund) -> str:
 def card_captured(payment: Payment, *, occurred_at: datetime) -> None:
     """The provider holds the card's part now; nobody here owns it yet."""
     gross = payment.money(payment.card_captured)
-    _post(
+    post(
         payment.book_id,
         capture_reference(payment),
         "capture",
@@ -67,14 +65,14 @@ def transfer_received(payment: Payment, *, occurred_at: datetime) -> None:
     """The customer's money is in our bank account; nobody here owns it yet."""
     gross = payment.money(payment.amount_captured)
     lines = [debit(chart.PLATFORM_BANK, gross), credit(chart.PAYMENT_UNALLOCATED, gross)]
-    _post(payment.book_id, capture_reference(payment), "capture", lines, occurred_at)
+    post(payment.book_id, capture_reference(payment), "capture", lines, occurred_at)
 
 
 def receipt_set_aside(case: SuspenseCase, *, occurred_at: datetime) -> None:
     """Money came that is not understood; its case says why."""
     amount = case.money
     lines = [debit(chart.PLATFORM_BANK, amount), credit(chart.PLATFORM_SUSPENSE, amount)]
-    _post(case.book_id, suspense_reference(case), "suspense", lines, occurred_at)
+    post(case.book_id, suspense_reference(case), "suspense", lines, occurred_at)
 
 
 def suspense_explained(case: SuspenseCase, *, occurred_at: datetime) -> None:
@@ -87,7 +85,7 @@ def suspense_returned(case: SuspenseCase, *, occurred_at: datetime) -> None:
     amount = case.money
     lines = [debit(chart.PLATFORM_SUSPENSE, amount), credit(chart.PLATFORM_BANK, amount)]
     reference = f"suspense:return:{case.id}"
-    _post(case.book_id, reference, "suspense_return", lines, occurred_at)
+    post(case.book_id, reference, "suspense_return", lines, occurred_at)
 
 
 def credited(payment: Payment, *, occurred_at: datetime) -> None:
@@ -104,7 +102,7 @@ def credited(payment: Payment, *, occurred_at: datetime) -> None:
     fee = payment.credit(payment.fee)
     if fee.amount:
         lines += [debit(chart.MERCHANT_PENDING, fee), credit(chart.PLATFORM_FEES, fee)]
-    _post(payment.book_id, credit_reference(payment), "credit", lines, occurred_at)
+    post(payment.book_id, credit_reference(payment), "credit", lines, occurred_at)
 
 
 def credit_undone(payment: Payment, *, occurred_at: datetime) -> None:
@@ -127,7 +125,7 @@ def refund_reserved(refund: Refund, *, occurred_at: datetime) -> None:
     fee = payment.credit(refund.fee_returned)
     if fee.amount:
         lines += [debit(chart.PLATFORM_FEES, fee), credit(chart.MERCHANT_PAYABLE, fee)]
-    _post(refund.book_id, reserve_reference(refund), "refund_reserve", lines, occurred_at)
+    post(refund.book_id, reserve_reference(refund), "refund_reserve", lines, occurred_at)
 
 
 def refund_confirmed(refund: Refund, *, occurred_at: datetime) -> None:
@@ -141,13 +139,34 @@ def refund_confirmed(refund: Refund, *, occurred_at: datetime) -> None:
             source = chart.provider_clearing(payment.provider)
         amount = refund.money(refund.card_amount)
         lines = [debit(chart.REFUND_PAYABLE, amount), credit(source, amount)]
-        _post(refund.book_id, _confirm_reference(refund), "refund", lines, occurred_at)
+        post(refund.book_id, _confirm_reference(refund), "refund", lines, occurred_at)
     if refund.wallet_amount:
         assert refund.to_wallet_id is not None
         amount = refund.money(refund.wallet_amount)
         wallet = chart.wallet_available(refund.to_wallet_id)
         lines = [debit(chart.REFUND_PAYABLE, amount), credit(wallet, amount)]
-        _post(refund.book_id, f"refund:wallet:{refund.id}", "refund", lines, occurred_at)
+        post(refund.book_id, f"refund:wallet:{refund.id}", "refund", lines, occurred_at)
+
+
+def refund_to_merchant(refund: Refund, *, occurred_at: datetime) -> None:
+    """What came to a wallet that is closed is the merchant's, who owes it to the customer.
+
+    Of a converted payment it is the merchant's at the payment's rate, through `platform:fx`.
+    """
+    to_merchant = refund.payment.credit(refund.merchant_amount)
+    if refund.status == RefundStatus.FAILED:
+        wallet_id, came = refund.payment.destination_wallet_id, to_merchant
+    else:
+        wallet_id, came = refund.to_wallet_id, refund.money(refund.wallet_amount)
+    assert wallet_id is not None
+    lines = [
+        debit(chart.wallet_available(wallet_id), came),
+        credit(chart.MERCHANT_PAYABLE, to_merchant),
+    ]
+    if came.currency != to_merchant.currency:
+        lines += [credit(chart.PLATFORM_FX, came), debit(chart.PLATFORM_FX, to_merchant)]
+    reference = f"refund:merchant:{refund.id}"
+    post(refund.book_id, reference, "refund_to_merchant", lines, occurred_at)
 
 
 def refund_failed(refund: Refund, *, was_confirmed: bool, occurred_at: datetime) -> None:
@@ -166,7 +185,7 @@ def refund_failed(refund: Refund, *, was_confirmed: bool, occurred_at: datetime)
     if fee.amount:
         lines += [debit(chart.MERCHANT_PAYABLE, fee), credit(chart.PLATFORM_FEES, fee)]
     reference = f"undo:{reserve_reference(refund)}"
-    _post(refund.book_id, reference, "refund_reserve", lines, occurred_at)
+    post(refund.book_id, reference, "refund_reserve", lines, occurred_at)
 
 
 def transferred(transfer: Transfer, *, occurred_at: datetime) -> None:
@@ -176,27 +195,27 @@ def transferred(transfer: Transfer, *, occurred_at: datetime) -> None:
         credit(chart.wallet_available(transfer.to_wallet_id), amount),
     ]
     reference = f"transfer:{ids.encode('tr', transfer.id)}"
-    _post(transfer.book_id, reference, "transfer", lines, occurred_at)
+    post(transfer.book_id, reference, "transfer", lines, occurred_at)
 
 
 def released(release: Release, *, occurred_at: datetime) -> None:
     """What has become payable, less what was taken back of it: the sum, if it is any."""
     amount = Money(release.amount, release.currency)
-    lines = [*_signed(chart.MERCHANT_PENDING, amount), *_signed(chart.MERCHANT_PAYABLE, -amount)]
+    lines = [*signed(chart.MERCHANT_PENDING, amount), *signed(chart.MERCHANT_PAYABLE, -amount)]
     if lines:
-        _post(release.book_id, f"release:{release.id}", "release", lines, occurred_at)
+        post(release.book_id, f"release:{release.id}", "release", lines, occurred_at)
 
 
 def reserve_kept(reserve: Reserve, *, occurred_at: datetime) -> None:
     amount = Money(reserve.amount, reserve.currency)
     lines = [debit(chart.MERCHANT_PAYABLE, amount), credit(chart.MERCHANT_RESERVE, amount)]
-    _post(reserve.book_id, f"reserve:keep:{reserve.id}", "reserve_keep", lines, occurred_at)
+    post(reserve.book_id, f"reserve:keep:{reserve.id}", "reserve_keep", lines, occurred_at)
 
 
 def reserve_freed(reserve: Reserve, *, occurred_at: datetime) -> None:
     amount = Money(reserve.amount, reserve.currency)
     lines = [debit(chart.MERCHANT_RESERVE, amount), credit(chart.MERCHANT_PAYABLE, amount)]
-    _post(reserve.book_id, f"reserve:free:{reserve.id}", "reserve_free", lines, occurred_at)
+    post(reserve.book_id, f"reserve:free:{reserve.id}", "reserve_free", lines, occurred_at)
 
 
 def payout_reserved(payout: Payout, *, occurred_at: datetime) -> None:
@@ -206,7 +225,7 @@ def payout_reserved(payout: Payout, *, occurred_at: datetime) -> None:
         debit(_drawn_on(payout), amount, guarded=True),
         credit(chart.PAYOUT_IN_TRANSIT, amount),
     ]
-    _post(payout.book_id, _payout_reserve_reference(payout), "payout_reserve", lines, occurred_at)
+    post(payout.book_id, _payout_reserve_reference(payout), "payout_reserve", lines, occurred_at)
 
 
 def payout_paid(payout: Payout, *, occurred_at: datetime) -> None:
@@ -214,7 +233,7 @@ def payout_paid(payout: Payout, *, occurred_at: datetime) -> None:
     clearing = chart.provider_clearing(payout.provider)
     lines = [debit(chart.PAYOUT_IN_TRANSIT, amount), credit(clearing, amount)]
     reference = f"payout:{payout.id}"
-    _post(payout.book_id, reference, "payout", lines, occurred_at)
+    post(payout.book_id, reference, "payout", lines, occurred_at)
 
 
 def payout_failed(payout: Payout, *, occurred_at: datetime) -> None:
@@ -228,7 +247,7 @@ def payout_returned(payout: Payout, *, occurred_at: datetime) -> None:
     clearing = chart.provider_clearing(payout.provider)
     lines = [debit(clearing, amount), credit(_drawn_on(payout), amount)]
     reference = f"payout:return:{payout.id}"
-    _post(payout.book_id, reference, "payout_return", lines, occurred_at)
+    post(payout.book_id, reference, "payout_return", lines, occurred_at)
 
 
 def payout_to_merchant(payout: Payout, *, occurred_at: datetime) -> None:
@@ -236,7 +255,7 @@ def payout_to_merchant(payout: Payout, *, occurred_at: datetime) -> None:
     amount = payout.money(payout.amount)
     lines = [debit(_drawn_on(payout), amount), credit(chart.MERCHANT_PAYABLE, amount)]
     reference = f"payout:merchant:{payout.id}"
-    _post(payout.book_id, reference, "payout_to_merchant", lines, occurred_at)
+    post(payout.book_id, reference, "payout_to_merchant", lines, occurred_at)
 
 
 def settled(
@@ -254,83 +273,14 @@ def settled(
     """
     clearing = chart.provider_clearing(provider)
     lines = [
-        *_signed(chart.BANK_IN_TRANSIT, gross - provider_fee),
-        *_signed(chart.provider_fees(provider), provider_fee),
-        *_signed(clearing, -gross),
+        *signed(chart.BANK_IN_TRANSIT, gross - provider_fee),
+        *signed(chart.provider_fees(provider), provider_fee),
+        *signed(clearing, -gross),
     ]
-    _post(book_id, f"settlement:{line_reference}", "settlement", lines, occurred_at)
+    post(book_id, f"settlement:{line_reference}", "settlement", lines, occurred_at)
 
 
-def dispute_moved(dispute: Dispute, move: DisputeMove, *, occurred_at: datetime) -> None:
-    """What one look at a dispute changed: opened, won, lost in part or in full, reversed.
-
-    Set aside is `merchant:disputed`. What is lost the provider keeps of what it has withdrawn, or
-    will: its line may come later. All of it is taken from the bearer, and beyond the budget from
-    us; what comes back goes where it was taken. What we carry a person charges to the merchant or
-    writes off.
-    """
-    payment, paid = dispute.payment, dispute.money
-    taken, missing = payment.credit(move.bearer_amount), payment.credit(move.shortfall)
-    lines = [*_signed(_bearer_of(move), taken)]
-    excess = paid(move.excess)
-    if payment.is_converted:
-        lines += _signed(chart.PLATFORM_EXCESS, missing)
-        lines += _signed(chart.PLATFORM_FX, -(taken + missing))
-        lines += _signed(chart.PLATFORM_FX, paid(move.budget_part))
-    else:
-        excess += missing
-    lines += [
-        *_signed(chart.PLATFORM_EXCESS, excess),
-        *_signed(chart.MERCHANT_DISPUTED, -paid(move.amount_open)),
-        *_signed(chart.provider_disputed(dispute.provider), -paid(move.amount_lost)),
-        *_covered(payment, move),
-    ]
-    kind = "dispute_excess" if move.is_decision else "dispute"
-    _post(dispute.book_id, f"dispute:{move.id}", kind, lines, occurred_at)
-
-
-def _covered(payment: Payment, move: DisputeMove) -> list[Line]:
-    """What is charged or written off of what we carry, or comes back of it.
-
-    Of a converted payment the excess is charged at the payment's rate, through `platform:fx`.
-    """
-    paid, credit_ = payment.money, payment.credit
-    charged = credit_(move.merchant_charged)
-    lines = [
-        *_signed(chart.MERCHANT_PAYABLE, charged),
-        *_signed(chart.PLATFORM_LOSSES, paid(move.excess_written_off)),
-        *_signed(chart.PLATFORM_LOSSES, credit_(move.shortfall_written_off)),
-        *_signed(chart.PLATFORM_EXCESS, -paid(move.excess_charged + move.excess_written_off)),
-        *_signed(
-            chart.PLATFORM_EXCESS, -credit_(move.shortfall_charged + move.shortfall_written_off)
-        ),
-    ]
-    if payment.is_converted:
-        lines += _signed(chart.PLATFORM_FX, paid(move.excess_charged))
-        lines += _signed(chart.PLATFORM_FX, credit_(move.shortfall_charged) - charged)
-    return lines
-
-
-def dispute_line(line: DisputeLine, *, occurred_at: datetime) -> None:
-    """The provider withdraws the money or returns it, and takes its fee, which is passed on."""
-    gross, fee = Money(line.gross, line.currency), Money(line.provider_fee, line.currency)
-    lines = [
-        *_signed(chart.provider_disputed(line.provider), -gross),
-        *_signed(chart.provider_fees(line.provider), fee),
-        *_signed(chart.provider_clearing(line.provider), gross - fee),
-        *_signed(chart.MERCHANT_PAYABLE, fee),
-        *_signed(chart.PLATFORM_FEES, -fee),
-    ]
-    _post(line.book_id, f"dispute:line:{line.line_reference}", "dispute_line", lines, occurred_at)
-
-
-def _bearer_of(move: DisputeMove) -> str:
-    if move.wallet_id is not None:
-        return chart.wallet_available(move.wallet_id)
-    return chart.MERCHANT_PAYABLE
-
-
-def _signed(code: str, amount: Money) -> list[Line]:
+def signed(code: str, amount: Money) -> list[Line]:
     """A debit for a positive amount, a credit for a negative one, no line for nothing."""
     if not amount.amount:
         return []
@@ -374,9 +324,10 @@ def _confirm_reference(refund: Refund) -> str:
     return f"refund:{refund.provider_reference}"
 
 
-def _post(
+def post(
     book_id: UUID, reference: str, kind: str, lines: list[Line], occurred_at: datetime
 ) -> None:
+    """See `ledger.post`."""
     ledger.post(
         book_id=book_id, reference=reference, kind=kind, lines=lines, occurred_at=occurred_at
     )

@@ -30,6 +30,7 @@ SOURCE_PREFIX: dict[str, str] = {
     BalanceKind.PAYMENT_UNDONE: "pay",
     BalanceKind.REFUND: "re",
     BalanceKind.REFUND_FAILURE: "re",
+    BalanceKind.REFUND_RETURN: "re",
     BalanceKind.RESERVE_KEPT: "rsv",
     BalanceKind.RESERVE_FREED: "rsv",
     BalanceKind.PAYOUT: "po",
@@ -181,7 +182,7 @@ def render_transfer(transfer: Transfer) -> dict[str, Any]:
 
 def render_refund(refund: Refund) -> dict[str, Any]:
     """The refund as it stands; see `render_payment` for units."""
-    minor = _minor(refund.currency)
+    minor, credit_minor = _minor(refund.currency), _minor(refund.payment.credit_currency)
     return {
         "id": ids.encode("re", refund.id),
         "object": "refund",
@@ -192,7 +193,8 @@ def render_refund(refund: Refund) -> dict[str, Any]:
         "to_card": minor(refund.card_amount),
         "to_wallet": minor(refund.wallet_amount),
         "wallet": ids.encode("wallet", refund.to_wallet_id) if refund.to_wallet_id else None,
-        "fee_returned": _minor(refund.payment.credit_currency)(refund.fee_returned),
+        "to_merchant": credit_minor(refund.merchant_amount),
+        "fee_returned": credit_minor(refund.fee_returned),
         "reason": refund.reason or None,
         "metadata": refund.metadata,
         "failure": {"code": return_code(refund)} if refund.failure_code else None,

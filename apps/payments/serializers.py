@@ -227,6 +227,9 @@ class RefundShape(serializers.Serializer[Any]):
     to_card = serializers.IntegerField()
     to_wallet = serializers.IntegerField()
     wallet = serializers.CharField(allow_null=True, help_text="wallet_…: takes `to_wallet`")
+    to_merchant = serializers.IntegerField(
+        help_text="what you have of it, since its wallet is closed; in the credit currency"
+    )
     fee_returned = serializers.IntegerField()
     reason = serializers.CharField(allow_null=True)
     metadata = serializers.DictField(child=serializers.CharField())

@@ -182,6 +182,7 @@ class BalanceKind(StrEnum):
     EXCESS_CHARGE = "excess_charge"
     EXCESS_CHARGE_RETURN = "excess_charge_return"
     WITHDRAWAL_RETURN = "withdrawal_return"
+    REFUND_RETURN = "refund_return"
 
 
 class CaptureMethod(StrEnum):

@@ -15,6 +15,7 @@ _ID = re.compile(rf"\b({'|'.join(OBJECTS)})_[0-9a-z]{{{ids.LENGTH}}}\b")
 _BARE = {
     "capture:wallet": "pay",
     "refund:wallet": "re",
+    "refund:merchant": "re",
     "payout:reserve": "po",
     "payout:return": "po",
 }

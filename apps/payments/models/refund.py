@@ -22,6 +22,10 @@ class Refund(Remembering):
     into the wallet `to_wallet_id`. `bearer_amount`, what it takes from whom it was credited to,
     and `fee_returned` are in the payment's `credit_currency`.
 
+    `merchant_amount`, in `credit_currency`, is what the merchant has of it in place of a wallet
+    that was closed meanwhile: the wallet's part of what succeeded, or, of a top-up, what did not
+    stand.
+
     What of a refund did not stand is `failed_…`: all of it, or, days after it was confirmed, the
     card's part alone, since a wallet's cash may have been spent.
     """
@@ -46,6 +50,7 @@ class Refund(Remembering):
     failed_amount = amount_field(default=ZERO)
     failed_bearer_amount = amount_field(default=ZERO)
     failed_fee = amount_field(default=ZERO)
+    merchant_amount = amount_field(default=ZERO)
     reason = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict)
     is_compensation = models.BooleanField(default=False)
@@ -81,6 +86,9 @@ class Refund(Remembering):
                     failed_fee__lte=F("fee_returned"),
                 ),
                 name="payments_refund_failed_part",
+            ),
+            models.CheckConstraint(
+                condition=Q(merchant_amount__gte=0), name="payments_refund_to_merchant"
             ),
         ]
         indexes = [

@@ -160,17 +160,16 @@ def _move(dispute: Dispute, told: ProviderDispute, now: datetime) -> None:
     if (open_, lost) == (dispute.amount_open, dispute.amount_lost):
         return
     more = open_ + lost - dispute.amount_taken
-    if more > 0:
-        _cancel_unsent_refunds(payment, now)
+    came_back = _cancel_unsent_refunds(payment, now) if more > 0 else _NOTHING
     move = taking.new_move(dispute, now=now)
     move.amount_open, move.amount_lost = open_ - dispute.amount_open, lost - dispute.amount_lost
     if more > 0:
-        taking.take(dispute, move, more)
+        taking.take(dispute, move, more, gained=came_back)
     elif more < 0:
         taking.give_back(dispute, move, -more)
     taking.count(payment, move)
-    to_wallet = max(-move.bearer_amount, _NOTHING) if move.wallet_id else _NOTHING
-    claims = taking.claim(payment, but=dispute, to_wallet=to_wallet, now=now)
+    gained = max(-move.bearer_amount, _NOTHING)
+    claims = taking.claim(payment, but=dispute, gained=gained, now=now)
     _save_payment(payment, move, now)
     taking.book(dispute, move, now=now)
     taking.book_claims(claims, now=now)
@@ -189,16 +188,19 @@ def _save_payment(payment: Payment, move: DisputeMove, now: datetime) -> None:
         records.save_payment(payment, event=event, actor=SYSTEM, now=now)
 
 
-def _cancel_unsent_refunds(payment: Payment, now: datetime) -> None:
+def _cancel_unsent_refunds(payment: Payment, now: datetime) -> Decimal:
     """A refund whose call was not promised is canceled; one that was goes on, within the budget.
 
+    What comes back by it, to whom it was taken from, is the answer.
     The guard stands behind the payment's update, which waits for a promise that is being made.
     """
+    came_back = _NOTHING
     for refund in selectors.list_open_refunds(payment.book_id, payment.id):
         if refund.is_compensation or gateways_selectors.list_calls(
             book_id=payment.book_id, subject_ids=[refund.id]
         ):
             continue
         refund.payment = payment  # one payment, not a second copy of it
-        refunds.fail(payment, refund, CANCELED, now)
+        came_back += refunds.fail(payment, refund, CANCELED, now)
         gateways.require_uncalled(book_id=payment.book_id, subject_id=refund.id)
+    return came_back

@@ -22,7 +22,7 @@ from apps.gateways.types import (
     RefundStatus,
 )
 from apps.idempotency import services as idempotency
-from apps.payments import balance, postings, records, selectors
+from apps.payments import balance, fees, postings, records, selectors
 from apps.payments.models import Payment, Refund
 from apps.payments.sagas import asking
 from apps.payments.services import compensations, taking
@@ -179,7 +179,13 @@ def _wait_for_the_bank(context: Context, refund: Refund, told: ProviderRefund) -
 
 
 def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now: datetime) -> None:
+    """The card has its part, so the wallet's stands as well: if it is closed, as the merchant's."""
     refund.mark_succeeded()
+    if refund.to_wallet_id is not None and not wallets.is_open_now(
+        book_id=refund.book_id, wallet_id=refund.to_wallet_id
+    ):
+        worth = fees.credited_for(payment, refund.money(refund.wallet_amount))
+        refund.merchant_amount = worth.credited.amount
     if told is not None:
         refund.provider_reference = told.provider_reference
     refund.succeeded_at = now
@@ -187,12 +193,16 @@ def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now:
     records.save_refund(refund, event="refund.succeeded", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refunded", actor=SYSTEM, now=now)
     postings.refund_confirmed(refund, occurred_at=now)
+    if refund.merchant_amount:
+        _give_to_merchant(refund, now)
 
 
-def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
+def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> Decimal:
     """All of it did not stand, or, once it was confirmed, the card's part: see `Refund`.
 
-    The budget that is free again bears what disputes took beyond it meanwhile.
+    What comes back of a top-up whose wallet is closed is the merchant's. The budget that is free
+    again bears what disputes took beyond it meanwhile; what is left then of what came back, in the
+    payment's `credit_currency`, is the answer.
     """
     was_confirmed = refund.status == Status.SUCCEEDED
     refund.mark_failed()
@@ -207,13 +217,25 @@ def fail(payment: Payment, refund: Refund, code: str, now: datetime) -> None:
     payment.fee_returned -= refund.failed_fee
     if was_confirmed:
         payment.amount_refunded -= refund.failed_amount
-    to_wallet = refund.failed_bearer_amount if payment.destination_wallet_id else Decimal(0)
-    claims = taking.claim(payment, to_wallet=to_wallet, now=now)
+    is_to_merchant = (
+        payment.destination_wallet_id is not None and taking.wallet_that_takes(payment) is None
+    )
+    if is_to_merchant:
+        refund.merchant_amount = refund.failed_bearer_amount
+    claims = taking.claim(payment, gained=refund.failed_bearer_amount, now=now)
     records.save_refund(refund, event="refund.failed", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refund_failed", actor=SYSTEM, now=now)
     postings.refund_failed(refund, was_confirmed=was_confirmed, occurred_at=now)
     balance.refund_failed(refund, now=now)
+    if is_to_merchant:
+        _give_to_merchant(refund, now)
     taking.book_claims(claims, now=now)
+    return refund.failed_bearer_amount - sum((move.bearer_amount for move in claims), Decimal(0))
+
+
+def _give_to_merchant(refund: Refund, now: datetime) -> None:
+    postings.refund_to_merchant(refund, occurred_at=now)
+    balance.refund_to_merchant(refund, now=now)
 
 
 def _request(payment: Payment, refund: Refund) -> RefundRequest:

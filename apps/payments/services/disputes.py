@@ -15,9 +15,9 @@ from apps.gateways import selectors as gateways
 from apps.gateways.types import LineKind, StatementLine
 from apps.payments import (
     balance,
+    dispute_postings,
     dispute_records,
     dispute_selectors,
-    postings,
     selectors,
 )
 from apps.payments.models import Dispute, DisputeLine, Payment
@@ -133,7 +133,7 @@ def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
     )
     dispute_records.insert_line(booked)
     dispute_records.count_line(dispute, booked, now=now)
-    postings.dispute_line(booked, occurred_at=line.occurred_at)
+    dispute_postings.dispute_line(booked, occurred_at=line.occurred_at)
     balance.dispute_fee(dispute, booked, now=now)
     look(dispute, now=now)
     return True

@@ -19,11 +19,9 @@ from apps.core.types import Actor
 from apps.ledger import chart
 from apps.ledger import selectors as ledger_selectors
 from apps.ledger import services as ledger
-from apps.payments import balance, dispute_records, dispute_selectors, fees, postings
+from apps.payments import balance, dispute_postings, dispute_records, dispute_selectors, fees
 from apps.payments.models import MOVED, Dispute, DisputeMove, ExcessCase, Payment
-from apps.wallets import selectors as wallets_selectors
 from apps.wallets import services as wallets
-from apps.wallets.types import WalletStatus
 
 SYSTEM: Actor = "system"
 _NOTHING = Decimal(0)
@@ -42,12 +40,15 @@ def new_move(dispute: Dispute, *, now: datetime) -> DisputeMove:
     )
 
 
-def take(dispute: Dispute, move: DisputeMove, more: Decimal) -> None:
-    """From the budget first, what exceeds it from us; of a top-up what the wallet still has."""
+def take(dispute: Dispute, move: DisputeMove, more: Decimal, *, gained: Decimal) -> None:
+    """From the budget first, what exceeds it from us; of a top-up what the wallet still has.
+
+    `gained` is what the caller's own postings bring it before, and no balance tells yet.
+    """
     move.budget_part = min(more, dispute.payment.disputable)
     move.excess = more - move.budget_part
     if move.budget_part:
-        _bear(dispute.payment, move, gained=_NOTHING)
+        _bear(dispute.payment, move, gained=gained)
 
 
 def give_back(dispute: Dispute, move: DisputeMove, less: Decimal) -> None:
@@ -64,7 +65,7 @@ def give_back(dispute: Dispute, move: DisputeMove, less: Decimal) -> None:
         ).amount
         move.shortfall = -min(share - kept, dispute.shortfall)
         move.bearer_amount = -(share - kept + move.shortfall)
-        move.wallet_id = _wallet_that_takes(payment) if move.bearer_amount else None
+        move.wallet_id = wallet_that_takes(payment) if move.bearer_amount else None
     _uncover(dispute, move)
 
 
@@ -77,13 +78,13 @@ def count(payment: Payment, move: DisputeMove) -> None:
 
 
 def claim(
-    payment: Payment, *, but: Dispute | None = None, to_wallet: Decimal = _NOTHING, now: datetime
+    payment: Payment, *, but: Dispute | None = None, gained: Decimal = _NOTHING, now: datetime
 ) -> list[DisputeMove]:
     """Let what the budget has again bear what disputes took beyond it, the oldest dispute first.
 
     Counted into the payment, which the caller saves; then it books the moves (`book_claims`).
-    `but` is the dispute that the caller moves itself, `to_wallet` what the caller's own posting
-    brings to the wallet of a top-up before.
+    `but` is the dispute that the caller moves itself, `gained` what the caller's own postings
+    bring, before, to whom the payment was credited.
     """
     claims: list[DisputeMove] = []
     if not payment.amount_excess or not payment.disputable:
@@ -94,9 +95,8 @@ def claim(
             break
         move = new_move(dispute, now=now)
         move.budget_part, move.excess = freed, -freed
-        _bear(payment, move, gained=to_wallet)
-        if move.wallet_id is not None:
-            to_wallet -= move.bearer_amount
+        _bear(payment, move, gained=gained)
+        gained -= move.bearer_amount
         _uncover(dispute, move)
         count(payment, move)
         claims.append(move)
@@ -126,9 +126,21 @@ def book(dispute: Dispute, move: DisputeMove, *, actor: Actor = SYSTEM, now: dat
             code=chart.wallet_available(move.wallet_id),
             amount=payment.credit(move.bearer_amount),
         )
-    postings.dispute_moved(dispute, move, occurred_at=now)
+    dispute_postings.dispute_moved(dispute, move, occurred_at=now)
     balance.disputed(dispute, move, now=now)
     _mind_the_case(dispute, actor, now)
+
+
+def wallet_that_takes(payment: Payment) -> UUID | None:
+    """The topped-up wallet; none if it was closed meanwhile: then the merchant has it.
+
+    :raises db.GuardFailed: (when sent) it was closed since.
+    """
+    wallet_id = payment.destination_wallet_id
+    if wallet_id is None:
+        return None
+    is_open = wallets.is_open_now(book_id=payment.book_id, wallet_id=wallet_id)
+    return wallet_id if is_open else None
 
 
 def charge_for(dispute: Dispute, excess_charged: Decimal, shortfall_charged: Decimal) -> Decimal:
@@ -149,16 +161,20 @@ def _exceeding(payment: Payment, but: Dispute | None) -> Iterator[Dispute]:
 
 
 def _bear(payment: Payment, move: DisputeMove, *, gained: Decimal) -> None:
-    """Who bears the move's part of the budget: a topped-up wallet as far as it has the money."""
+    """Who bears the move's part of the budget: of a top-up whoever has the money, as far as they
+    have it.
+    """
     share = fees.borne_by(payment, payment.money(move.budget_part))
-    taken, wallet_id = share, payment.destination_wallet_id
-    if wallet_id is not None:
-        taken = min(share, _inside(payment, wallet_id) + payment.credit(gained))
-    move.wallet_id = wallet_id
+    taken, move.wallet_id = share, wallet_that_takes(payment)
+    if payment.destination_wallet_id is not None:
+        taken = min(share, _there(payment, move.wallet_id) + payment.credit(gained))
     move.bearer_amount, move.shortfall = taken.amount, (share - taken).amount
 
 
-def _inside(payment: Payment, wallet_id: UUID) -> Money:
+def _there(payment: Payment, wallet_id: UUID | None) -> Money:
+    """What a topped-up wallet has, or the merchant has in its place since it is closed."""
+    if wallet_id is None:
+        return payment.credit(dispute_selectors.given_to_merchant(payment))
     return ledger_selectors.balance(
         book_id=payment.book_id,
         code=chart.wallet_available(wallet_id),
@@ -184,20 +200,6 @@ def _uncover(dispute: Dispute, move: DisputeMove) -> None:
         )
         - dispute.merchant_charged
     )
-
-
-def _wallet_that_takes(payment: Payment) -> UUID | None:
-    """The topped-up wallet; none if it was closed meanwhile: then the merchant has it."""
-    wallet_id = payment.destination_wallet_id
-    if wallet_id is None:
-        return None
-    wallet = wallets_selectors.get_wallet(book_id=payment.book_id, id=wallet_id)
-    if wallet.status == WalletStatus.CLOSED:
-        return None
-    wallets.require_open(
-        book_id=payment.book_id, wallet_id=wallet_id, currency=payment.credit_currency
-    )
-    return wallet_id
 
 
 def _mind_the_case(dispute: Dispute, actor: Actor, now: datetime) -> None:

@@ -196,6 +196,24 @@ class TestATopUp:
         assert purses.inside(merchant, wallet) == (1_000, 0)
         assert ExcessCase.objects.get().closed_at is not None
 
+    @pytest.mark.parametrize("refunds", [[10_000], [6_000, 4_000], [3_000]])
+    def test_takes_what_a_refund_that_it_cancels_brings_the_wallet(
+        self, merchant: Merchant, simulator: Simulator, refunds: list[int]
+    ) -> None:
+        payment_id, wallet = self.topped_up(merchant, 10_000, spent=0)
+        ordered = [reserve_refund(merchant, payment_id, amount) for amount in refunds]
+        open_dispute(simulator, payment_id)
+
+        hear(simulator)
+        truth.finish_everything()
+
+        assert {merchant.refund(refund_id).status for refund_id in ordered} == {"FAILED"}
+        dispute = assert_whole(merchant, simulator, payment_id)
+        assert (dispute.bearer_amount, dispute.shortfall, dispute.excess) == (100, 0, 0)
+        assert purses.inside(merchant, wallet) == (0, 0), "nothing stays of what is disputed"
+        assert merchant.balance(EXCESS) == usd("0.00")
+        assert not ExcessCase.objects.exists()
+
     def test_into_a_wallet_that_closed_goes_to_the_merchant_when_won(
         self, merchant: Merchant, simulator: Simulator
     ) -> None:
@@ -251,7 +269,7 @@ class TestATopUp:
             assert closed.status_code == 200
             return found
 
-        monkeypatch.setattr(taking.wallets_selectors, "get_wallet", just_before)
+        monkeypatch.setattr(wallets_selectors, "get_wallet", just_before)
 
         hear(simulator)
         truth.finish_everything()

@@ -17,8 +17,8 @@ _NEW_REFUND = (
     "INSERT INTO payments_refund (id, book_id, payment_id, status, currency, amount, fee_returned,"
     " reason, metadata, is_compensation, provider_reference, failure_code, version, created_by,"
     " created_at, updated_at, card_amount, bearer_amount, failed_amount, failed_bearer_amount,"
-    " failed_fee) SELECT gen_random_uuid(), book_id, id, '{}', currency, 7, 0, '',"
-    " '{{}}', false, 're_x', '', 1, 'system', now(), now(), 7, 7, 0, 0, 0 FROM payments_payment"
+    " failed_fee, merchant_amount) SELECT gen_random_uuid(), book_id, id, '{}', currency, 7, 0, '',"
+    " '{{}}', false, 're_x', '', 1, 'system', now(), now(), 7, 7, 0, 0, 0, 0 FROM payments_payment"
 )
 _ONE_MORE = (
     "INSERT INTO ledger_entry (transaction_id, line, book_id, account_id, entry_type, amount,"
@@ -79,6 +79,9 @@ BROKEN_BY = {
     ],
     "payments: every refund has its line of the balance": [
         "DELETE FROM payments_balance_transaction WHERE kind = 'refund'"
+    ],
+    "payments: what a refund brings the merchant is in the books and in its balance": [
+        "UPDATE payments_refund SET merchant_amount = 1"
     ],
     "payments: a payment's hold is its own": [
         "UPDATE payments_payment SET wallet_id = id, hold_id = id, wallet_amount = 1,"

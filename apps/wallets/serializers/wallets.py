@@ -160,6 +160,7 @@ _SAID = {
     "capture": "Payment",
     "credit": "Top-up",
     "refund_reserve": "Top-up refunded",
+    "refund_to_merchant": "Refund to the merchant: the wallet is closed",
     "payout_reserve": "Withdrawal",
     "payout_return": "Withdrawal returned",
 }

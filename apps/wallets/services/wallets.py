@@ -101,6 +101,20 @@ def require_open_now(*, book_id: UUID, wallet_id: UUID) -> None:
     require_open(book_id=book_id, wallet_id=wallet_id, currency=wallet.currency)
 
 
+def is_open_now(*, book_id: UUID, wallet_id: UUID) -> bool:
+    """Whether the wallet takes money, for money that comes in any case: another takes it if not.
+
+    A closed wallet stays closed; that an open one does until the caller's commit is guarded.
+
+    :raises db.GuardFailed: (when sent) it was closed since.
+    """
+    wallet = selectors.get_wallet(book_id=book_id, id=wallet_id)
+    if wallet.status == WalletStatus.CLOSED:
+        return False
+    require_open(book_id=book_id, wallet_id=wallet_id, currency=wallet.currency)
+    return True
+
+
 def refuse_unless_active(wallet: Wallet) -> None:
     """Say why nothing goes out of this wallet, as far as it was read; the guard decides.
 
