@@ -55,7 +55,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("notifications.retire", every(seconds=60)),
     Job("idempotency.expire", every(seconds=3600)),
     Job("payments.release", every(seconds=settings.PAYSYS_RELEASE_SECONDS)),
-    Job("payments.pay_out_daily", daily(at="00:40")),
+    # Made once a day; what went wrong has another chance an hour later, until the day is over.
+    Job("payments.pay_out_daily", crontab(minute=40, hour="0-22")),
     Job("payments.match_receipts", every(seconds=60)),
     Job("payments.remind_of_disputes", every(seconds=900)),
     Job("payments.look_at_disputes", every(seconds=3600)),

@@ -19,6 +19,11 @@ class TestTimetable:
         for entry in app.conf.beat_schedule.values():
             assert 0 < entry["options"]["expires"] <= 3600
 
+    def test_gives_a_payout_that_failed_to_leave_another_chance_every_hour_of_its_day(self):
+        [job] = [job for job in TIMETABLE if job.task == "payments.pay_out_daily"]
+        # A bell is heard within an hour or not at all: never on the day after.
+        assert (job.when.minute, job.when.hour) == ({40}, set(range(23)))
+
 
 class TestApp:
     def test_is_the_one_that_web_processes_ring_with(self):

@@ -132,7 +132,8 @@ def create_withdrawal(
 def pay_out_daily(*, now: datetime) -> int:
     """Pay out what is payable to every merchant whose terms say daily; how many payouts it made.
 
-    Retries: safe at any time; at most one such payout leaves a day and currency.
+    Retries: safe at any time, and rung for every hour: at most one such payout is made a day (UTC)
+    and currency, whatever becomes of it.
     Transaction: one a payout. A merchant that cannot be paid keeps no other from it.
     """
     return sum(
@@ -145,20 +146,23 @@ def pay_out_daily(*, now: datetime) -> int:
 
 
 def _paid_by_itself(book_id: UUID, currency: str, now: datetime) -> bool:
+    if payout_selectors.has_automatic_payout(book_id=book_id, currency=currency, now=now):
+        return False  # most of the day; whoever has to decide it asks again, under the lock
     order = NewPayout(currency=currency, kind=PayoutKind.AUTOMATIC)
     try:
         with transaction.atomic():
             started = create_payout(
                 payout_id=ids.new_id(), book_id=book_id, order=order, actor="system", now=now
             )
+        sagas.hand_over(started.run)
     except DomainError as refusal:
         facts = {"book_id": str(book_id), "currency": currency, "code": refusal.code}
         log.info("payments.not_paid_out", **facts)
         return False
     except Exception:
         log.exception("payments.payout_not_made", book_id=str(book_id), currency=currency)
+        connection.close()  # the next merchant gets one that works
         return False
-    sagas.hand_over(started.run)
     return True
 
 

@@ -1,4 +1,4 @@
-"""From pending to payable, what is kept back of it, and the payouts that leave by themselves."""
+"""From pending to payable, and what is kept back of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import threading
 from datetime import date, timedelta
 from decimal import Decimal
 
-import time_machine
 from django.db import connections
 
 from apps.core import clock, db
 from apps.merchants import services as merchants
-from apps.merchants.types import Interval
-from apps.payments import balance, postings, services, tasks
-from apps.payments.models import Payout, Release, Reserve
+from apps.payments import balance, postings, services
+from apps.payments.models import Release, Reserve
 from apps.payments.services import releases
 from apps.payments.tests import truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -177,111 +175,6 @@ class TestReserve:
         agree(merchant)
         assert release(29) == 0
         assert standing(merchant)["reserve"] == 970
-
-
-class TestDaily:
-    def daily(self, merchant: Merchant, **terms: object) -> None:
-        agree(merchant, interval=Interval.DAILY, **terms)
-
-    def test_pays_all_that_is_payable_once_a_day(self, merchant, simulator):
-        self.daily(merchant)
-        merchant.captured(10_000)
-        release()
-        bank(merchant)
-        tasks.pay_out_daily()
-        finish_runs()
-
-        (made,) = Payout.objects.all()
-        assert (made.kind, made.status) == ("automatic", "IN_TRANSIT")
-        assert made.amount == Decimal(97)
-        merchant.captured(10_000)
-        release()
-        tasks.pay_out_daily()
-        assert Payout.objects.count() == 1
-
-        with time_machine.travel(clock.now() + DAY, tick=False):
-            assert services.pay_out_daily(now=clock.now()) == 1
-        assert standing(merchant)["payable"] == 0
-        assert truth.violations() == {}
-
-    def test_each_currency_by_itself(self, merchant):
-        self.daily(merchant)
-        merchant.captured(10_000)
-        merchant.pay(10_000, currency="EUR")
-        finish_runs()
-        release()
-        bank(merchant)
-        bank(merchant, currency="EUR")
-        with time_machine.travel(clock.now() + 2 * DAY, tick=False):
-            assert services.pay_out_daily(now=clock.now()) == 2
-
-    def test_below_the_minimum_it_waits_for_more(self, merchant):
-        self.daily(merchant, minimums={"USD": 1_000})
-        bank(merchant)
-        merchant.captured(1_000)
-        release()
-        assert services.pay_out_daily(now=clock.now()) == 0
-        merchant.captured(1_000)
-        release()
-        assert services.pay_out_daily(now=clock.now()) == 1
-
-    def test_manual_suspended_and_accountless_merchants_are_not_paid(
-        self, merchant, other_merchant
-    ):
-        earn(merchant, 1_000)
-        bank(merchant)
-        self.daily(other_merchant)
-        other_merchant.captured(1_000)
-        release()
-        assert services.pay_out_daily(now=clock.now()) == 0
-
-        bank(other_merchant)
-        merchants.change_status(
-            book_id=other_merchant.book_id, status="SUSPENDED", actor="staff:1", now=clock.now()
-        )
-        assert services.pay_out_daily(now=clock.now()) == 0
-        assert not Payout.objects.exists()
-
-    def test_one_merchants_trouble_is_not_anothers(self, merchant, other_merchant, monkeypatch):
-        for each in (merchant, other_merchant):
-            self.daily(each)
-            each.captured(1_000)
-            bank(each)
-        release()
-        real = services.payouts.records.insert_payout
-
-        def fail(made: Payout, **more: object) -> None:
-            if made.book_id == merchant.book_id:
-                raise RuntimeError("planted")
-            real(made, **more)
-
-        monkeypatch.setattr(services.payouts.records, "insert_payout", fail)
-        assert services.pay_out_daily(now=clock.now()) == 1
-        assert Payout.objects.get().book_id == other_merchant.book_id
-        assert truth.violations() == {}
-
-    def test_two_jobs_at_once_pay_once(self, merchant):
-        self.daily(merchant)
-        merchant.captured(1_000)
-        bank(merchant)
-        release()
-        barrier, made = threading.Barrier(3), []
-
-        def work() -> None:
-            try:
-                barrier.wait(timeout=10)
-                made.append(services.pay_out_daily(now=clock.now()))
-            finally:
-                connections.close_all()
-
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=30)
-
-        assert sorted(made) == [0, 0, 1]
-        assert Payout.objects.count() == 1
 
 
 class TestBalance:
