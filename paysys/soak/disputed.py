@@ -39,7 +39,8 @@ def is_disputed(story: Story) -> None:
 
 
 def is_disputed_at_paypal(story: Story) -> None:
-    """And decided for one or the other, or not at all; the merchant waits and sees."""
+    """And decided for one or the other, or not at all; the merchant waits and sees, or gives
+    whoever only asks the money back."""
     payment = story.pay(PAYPAL)
     if payment is None:
         return
@@ -49,6 +50,9 @@ def is_disputed_at_paypal(story: Story) -> None:
     bank = Bank(story.world.simulator_url, PAYPAL)
     is_inquiry = story.rng.random() < 0.3
     found = _object(story, bank, payment, is_inquiry=is_inquiry)
+    if is_inquiry and story.rng.random() < 0.5:
+        story.ask("refund", f"/v1/payments/{payment['id']}/refund")
+        return
     # A question that is decided for the buyer is settled between the two, not by the simulator.
     result = "win" if is_inquiry else story.rng.choice(("win", "lose", ""))
     if found is not None and result:

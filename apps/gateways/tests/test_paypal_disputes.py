@@ -9,10 +9,11 @@ import pytest
 
 from apps.core import ids
 from apps.gateways import services
-from apps.gateways.providers.paypal import answers
+from apps.gateways.providers.paypal import answers, disputes
 from apps.gateways.tests.desk import ended
 from apps.gateways.tests.dispute_contract import TOLD, DisputeContract, DisputeSide, asked, told
 from apps.gateways.tests.test_paypal import PayPalSide
+from apps.gateways.tests.test_paypal_words import TEN
 from apps.gateways.types import DisputeStatus, Operation, SubmitEvidenceRequest
 from paysys.testing.simulator import Simulator
 
@@ -155,3 +156,83 @@ class TestTypesOfEvidence:
         assert {each["evidence_type"] for each in told} == {"ITEM_DESCRIPTION"}
         assert max(len(each["notes"]) for each in told) == answers.NOTE_LENGTH
         assert "".join(each["notes"] for each in told) == f"Product description: {text}"
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("status", "outcome", "ours"),
+        [
+            ("OPEN", None, "under_review"),
+            ("WAITING_FOR_BUYER_RESPONSE", None, "under_review"),
+            ("WAITING_FOR_SELLER_RESPONSE", None, "needs_response"),
+            ("UNDER_REVIEW", None, "under_review"),
+            ("RESOLVED", "RESOLVED_SELLER_FAVOUR", "won"),
+            ("RESOLVED", "CANCELED_BY_BUYER", "won"),
+            ("RESOLVED", "RESOLVED_WITH_PAYOUT", "won"),
+            ("RESOLVED", "RESOLVED_BUYER_FAVOUR", "lost"),
+            ("RESOLVED", "ACCEPTED", "lost"),
+        ],
+    )
+    def test_every_state_has_one_of_ours(self, status, outcome, ours):
+        assert disputes.dispute(self._dispute(status, outcome)).status == ours
+
+    def test_how_one_ended_is_not_guessed(self):
+        with pytest.raises(ValueError, match="NONE"):
+            disputes.dispute(self._dispute("RESOLVED", "NONE"))
+
+    def test_of_one_lost_in_part_the_part_is_told(self):
+        part = {"amount_refunded": {"currency_code": "USD", "value": "4.00"}}
+        found = self._dispute("RESOLVED", "ACCEPTED", **part)
+
+        assert disputes.dispute(found).amount_lost_minor == 400
+
+    def test_of_a_question_nothing_is_lost_whoever_gave_the_payer_money(self):
+        part = {"amount_refunded": TEN}
+        found = self._dispute("RESOLVED", "RESOLVED_BUYER_FAVOUR", **part)
+        asked = {**found, "dispute_life_cycle_stage": "INQUIRY"}
+
+        told = disputes.dispute(asked)
+
+        assert (told.status, told.amount_lost_minor) == (DisputeStatus.WON, 0)
+
+    @pytest.mark.parametrize(
+        ("moved", "lost"),
+        [
+            ([("SELLER", "DEBIT", "10.00"), ("BUYER", "CREDIT", "10.00")], 1_000),
+            ([("SELLER", "DEBIT", "10.00"), ("SELLER", "CREDIT", "4.00")], 600),
+            ([("SELLER", "DEBIT", "6.00"), ("BUYER", "CREDIT", "6.00")], 600),
+            ([("SELLER", "DEBIT", "6.00"), ("SELLER", "CREDIT", "6.00")], 0),
+            ([("BUYER", "CREDIT", "10.00"), ("PAYMENT_PROCESSOR", "DEBIT", "10.00")], 1_000),
+        ],
+    )
+    def test_of_what_the_payer_got_only_that_is_lost_which_was_taken_from_us(self, moved, lost):
+        found = self._dispute("RESOLVED", "RESOLVED_BUYER_FAVOUR", amount_refunded=TEN)
+        found["money_movements"] = [
+            *(_movement(*each, "DISPUTE_SETTLEMENT") for each in moved),
+            _movement("SELLER", "DEBIT", "16.00", "DISPUTE_FEE"),
+        ]
+
+        assert disputes.dispute(found).amount_lost_minor == lost
+
+    def test_what_was_moved_in_another_currency_is_not_counted(self):
+        found = self._dispute("RESOLVED", "RESOLVED_BUYER_FAVOUR", amount_refunded=TEN)
+        moved = _movement("SELLER", "DEBIT", "9.00", "DISPUTE_SETTLEMENT")
+        moved["amount"]["currency_code"] = "EUR"
+
+        assert disputes.dispute({**found, "money_movements": [moved]}).amount_lost_minor == 1_000
+
+    def _dispute(self, status: str, outcome: str | None, **facts: Any) -> dict[str, Any]:
+        return {
+            "dispute_id": "PP-1",
+            "dispute_amount": TEN,
+            "dispute_life_cycle_stage": "CHARGEBACK",
+            "reason": "OTHER",
+            "status": status,
+            "disputed_transactions": [{"seller_transaction_id": "CAP1"}],
+            **({"dispute_outcome": {"outcome_code": outcome, **facts}} if outcome else {}),
+        }
+
+
+def _movement(party: str, kind: str, value: str, reason: str) -> dict[str, Any]:
+    amount = {"currency_code": "USD", "value": value}
+    return {"affected_party": party, "type": kind, "amount": amount, "reason": reason}

@@ -12,7 +12,7 @@ from paypalrestsdk.api import Api
 from paypalrestsdk.exceptions import ConnectionError as PayPalError
 
 from apps.gateways.providers.connections import Interrupted, NotSent
-from apps.gateways.providers.paypal import disputes, errors, objects, responses, statement
+from apps.gateways.providers.paypal import errors, objects, responses, statement
 from apps.gateways.providers.paypal.transport import NoToken
 from apps.gateways.types import (
     Declined,
@@ -328,44 +328,4 @@ class TestLines:
             "fee_amount": {"currency_code": "USD", "value": "-0.84"},
             "transaction_status": "S",
             **facts,
-        }
-
-
-class TestDisputes:
-    @pytest.mark.parametrize(
-        ("status", "outcome", "ours"),
-        [
-            ("OPEN", None, "under_review"),
-            ("WAITING_FOR_BUYER_RESPONSE", None, "under_review"),
-            ("WAITING_FOR_SELLER_RESPONSE", None, "needs_response"),
-            ("UNDER_REVIEW", None, "under_review"),
-            ("RESOLVED", "RESOLVED_SELLER_FAVOUR", "won"),
-            ("RESOLVED", "CANCELED_BY_BUYER", "won"),
-            ("RESOLVED", "RESOLVED_WITH_PAYOUT", "won"),
-            ("RESOLVED", "RESOLVED_BUYER_FAVOUR", "lost"),
-            ("RESOLVED", "ACCEPTED", "lost"),
-        ],
-    )
-    def test_every_state_has_one_of_ours(self, status, outcome, ours):
-        assert disputes.dispute(self._dispute(status, outcome)).status == ours
-
-    def test_how_one_ended_is_not_guessed(self):
-        with pytest.raises(ValueError, match="NONE"):
-            disputes.dispute(self._dispute("RESOLVED", "NONE"))
-
-    def test_of_one_lost_in_part_the_part_is_told(self):
-        part = {"amount_refunded": {"currency_code": "USD", "value": "4.00"}}
-        found = self._dispute("RESOLVED", "ACCEPTED", **part)
-
-        assert disputes.dispute(found).amount_lost_minor == 400
-
-    def _dispute(self, status: str, outcome: str | None, **facts: Any) -> dict[str, Any]:
-        return {
-            "dispute_id": "PP-1",
-            "dispute_amount": TEN,
-            "dispute_life_cycle_stage": "CHARGEBACK",
-            "reason": "OTHER",
-            "status": status,
-            "disputed_transactions": [{"seller_transaction_id": "CAP1"}],
-            **({"dispute_outcome": {"outcome_code": outcome, **facts}} if outcome else {}),
         }

@@ -234,6 +234,31 @@ class TestADisputeAtPayPal:
         assert merchant.payment(payment_id).status == "CHARGED_BACK"
         truth.assert_nothing_is_left_over()
 
+    def test_that_only_asks_and_is_answered_by_a_refund_has_lost_nothing(
+        self, merchant: Merchant, simulator: Simulator, paypal: PayPalSimulator, source: str
+    ) -> None:
+        """PayPal closes it for the payer, and says how much the payer was given: by us."""
+        payment_id = merchant.pay(10_000, source).json()["id"]
+        approve(merchant, paypal, payment_id)
+        asked = paypal.dispute(order_of(paypal)["captures"][0]["id"], stage="INQUIRY")
+        self.hear(paypal)
+
+        refund = merchant.post(f"/v1/payments/{payment_id}/refund", {}).json()
+        finish_runs()
+        self.hear(paypal)
+        self.settle(simulator, paypal)
+
+        assert merchant.refund(refund["id"]).status == "SUCCEEDED"
+        told = paypal.find_dispute(asked["dispute_id"])["dispute_outcome"]
+        assert told["outcome_code"] == "RESOLVED_BUYER_FAVOUR"
+        assert told["amount_refunded"]["value"] == "100.00"
+        dispute = Dispute.objects.get()
+        assert (dispute.status, dispute.amount_lost, dispute.excess) == ("WON", 0, 0)
+        payment = merchant.payment(payment_id)
+        assert (payment.status, payment.amount_excess) == ("REFUNDED", 0)
+        assert merchant.balance("provider:paypal:disputed") == usd("0.00")
+        truth.assert_nothing_is_left_over()
+
     def test_that_does_not_exist_keeps_nothing_from_being_done(
         self, merchant: Merchant, paypal: PayPalSimulator, source: str
     ) -> None:

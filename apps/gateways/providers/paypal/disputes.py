@@ -50,18 +50,20 @@ ACTION: Final = {
     Operation.SUBMIT_EVIDENCE: "provide-evidence",
     Operation.ACCEPT_DISPUTE: "accept-claim",
 }
+# Of what it moves PayPal tells fees as well; those come with their own lines.
+_FOR_THE_PAYER: Final = "DISPUTE_SETTLEMENT"
+_SIGN: Final = {"DEBIT": 1, "CREDIT": -1}
 _OURS: Final = "SUBMITTED_BY_SELLER"
 _LOST: Final = frozenset({"RESOLVED_BUYER_FAVOUR", "ACCEPTED"})
 
 
 def dispute(found: Mapping[str, Any]) -> ProviderDispute:
     amount, currency = from_paypal(found["dispute_amount"])
-    status, outcome = _status(found), found.get("dispute_outcome") or {}
+    status = _status(found)
     is_inquiry = found["dispute_life_cycle_stage"] == "INQUIRY"
-    lost = 0
-    if status is DisputeStatus.LOST:
-        given = outcome.get("amount_refunded")
-        lost = minor(given) if given else amount
+    if is_inquiry and status is DisputeStatus.LOST:  # for a question PayPal takes nothing from us
+        status = DisputeStatus.WON
+    lost = _lost(found, amount) if status is DisputeStatus.LOST else 0
     return ProviderDispute(
         provider_reference=found["dispute_id"],
         stage=DisputeStage.INQUIRY if is_inquiry else DisputeStage.CHARGEBACK,
@@ -92,6 +94,23 @@ def _status(found: Mapping[str, Any]) -> DisputeStatus:
     if code in _LOST:
         return DisputeStatus.LOST
     raise ValueError(f"resolved, and nobody knows how: {code}")
+
+
+def _lost(found: Mapping[str, Any], amount: int) -> int:
+    """What was taken from us for the payer, who may have had a part of it as a refund of ours:
+    PayPal tells what the payer got from either, and what it moved."""
+    given = found["dispute_outcome"].get("amount_refunded")
+    lost = minor(given) if given else amount
+    moved = [
+        each
+        for each in found.get("money_movements") or ()
+        if each.get("affected_party") == "SELLER" and each.get("reason") == _FOR_THE_PAYER
+    ]
+    currency = found["dispute_amount"]["currency_code"]
+    if not moved or any(each["amount"]["currency_code"] != currency for each in moved):
+        return lost
+    taken = sum(minor(each["amount"]) * _SIGN[each["type"]] for each in moved)
+    return max(min(taken, lost), 0)
 
 
 def path_of(reference: str) -> str:

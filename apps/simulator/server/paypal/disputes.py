@@ -54,8 +54,6 @@ def open_dispute(world: World, capture: Record, reason: str, stage: str = "CHARG
     )
     if stage != "INQUIRY":
         _hold(world, dispute)
-    capture.facts["is_disputed"] = True
-    touch(world, capture)
     news.emit(world, "CUSTOMER.DISPUTE.CREATED", shown(world, dispute))
     return dispute
 
@@ -111,9 +109,10 @@ def resolve(world: World, dispute: Record, *, refunded: Decimal) -> None:
     touch(world, dispute, status="RESOLVED", dispute_state="RESOLVED", dispute_outcome=outcome,
           adjudications=[*dispute.body.get("adjudications", ()), verdict])  # fmt: skip
     capture = find(world, dispute.facts["links"]["charge"], CAPTURE)
-    capture.facts["is_disputed"] = bool(refunded)
+    is_claim = dispute.body["dispute_life_cycle_stage"] != "INQUIRY"
+    capture.facts["is_disputed"] = is_claim and bool(refunded)
     touch(world, capture)
-    if refunded and dispute.body["dispute_life_cycle_stage"] != "INQUIRY":
+    if refunded and is_claim:
         _reverse(world, capture, refunded)
     news.emit(world, "CUSTOMER.DISPUTE.RESOLVED", shown(world, dispute))
 
@@ -124,6 +123,18 @@ def _reverse(world: World, capture: Record, refunded: Decimal) -> None:
     named: Json = {n: capture.body[n] for n in ("custom_id", "invoice_id") if n in capture.body}
     reversal = objects.refund(world, capture, "COMPLETED", refunded, total=refunded, told=named)
     news.emit(world, "PAYMENT.CAPTURE.REVERSED", reversal)
+
+
+def close_by_refund(world: World, capture: Record, returned: Json) -> None:
+    """The seller has given everything back: whoever only asked is answered, and PayPal takes
+    nothing more."""
+    for dispute in world.store.select(DISPUTE, "charge = ?", [capture.id]):
+        told = dispute.body
+        if told["status"] != "RESOLVED" and told["dispute_life_cycle_stage"] == "INQUIRY":
+            outcome = {"outcome_code": "RESOLVED_BUYER_FAVOUR", "amount_refunded": returned}
+            touch(world, dispute, status="RESOLVED", dispute_state="RESOLVED",
+                  dispute_outcome=outcome)  # fmt: skip
+            news.emit(world, "CUSTOMER.DISPUTE.RESOLVED", shown(world, dispute))
 
 
 def cancel(world: World, dispute: Record) -> None:
@@ -147,6 +158,9 @@ def _hold(world: World, dispute: Record) -> None:
     _note_movement(world, dispute, "DEBIT", told)
     dispute.facts["held"] = told["value"]
     touch(world, dispute)
+    capture = find(world, dispute.facts["links"]["charge"], CAPTURE)
+    capture.facts["is_disputed"] = True
+    touch(world, capture)
 
 
 def _move(world: World, dispute: Record, code: str, value: Decimal) -> None:

@@ -189,6 +189,9 @@ def _paid_back(world: World, given: Record) -> None:
         named=given.body,
     )  # fmt: skip
     news.emit(world, "PAYMENT.CAPTURE.REFUNDED", given.body)
+    made = find(world, given.facts["links"]["charge"], CAPTURE)
+    if made.body["status"] == "REFUNDED":
+        disputes.close_by_refund(world, made, made.body["amount"])
 
 
 def complete_refund(world: World, given: Record) -> None:
