@@ -66,15 +66,7 @@ def authorize(context: Context) -> Decision:
 def authorized(context: Context) -> None:
     """The money is held for us: no posting, since nothing has moved."""
     payment: Payment = context.subject
-    if payment.status == Status.REQUIRES_ACTION:
-        payment.mark_action_completed()
-        payment.next_action = None
-        records.save_payment(
-            payment, event="payment.action_completed", actor=SYSTEM, now=context.now
-        )
-    payment.mark_authorized()
-    payment.amount_authorized = payment.amount
-    payment.authorized_at = context.now
+    _agree(payment, context.now)
     payment.capture_before = context.now + AUTHORIZATION_LASTS
     if payment.is_by_bank_transfer:
         bank_transfers.issue(payment, now=context.now)
@@ -86,6 +78,17 @@ def authorized(context: Context) -> None:
     if not payment.is_done_at_once:
         # Whoever asked is answered with these bytes, also when somebody else answers.
         store_answer(payment)
+
+
+def _agree(payment: Payment, now: datetime) -> None:
+    """The payer has agreed, also where they were asked to act; whoever calls saves the payment."""
+    if payment.status == Status.REQUIRES_ACTION:
+        payment.mark_action_completed()
+        payment.next_action = None
+        records.save_payment(payment, event="payment.action_completed", actor=SYSTEM, now=now)
+    payment.mark_authorized()
+    payment.amount_authorized = payment.amount
+    payment.authorized_at = now
 
 
 def _learn(payment: Payment, told: ProviderPayment) -> None:
@@ -201,7 +204,8 @@ def _describe_method(payment: Payment, told: ProviderPayment) -> None:
 def void(context: Context) -> Decision:
     """Cancel the provider's object, if there is one; its status changes once that is known.
 
-    A void that finds the money taken, behind our back, books what was taken and gives it back.
+    A void that finds the money taken, behind our back, books what was taken and gives it back;
+    what was taken was authorized before, whether we had heard of it or not.
     """
     payment: Payment = context.subject
     created = context.run.results.get("AUTHORIZE", {}).get("create", {})
@@ -222,8 +226,9 @@ def void(context: Context) -> Decision:
         return Skip()
     if told.status is not PaymentStatus.CAPTURED:
         raise RuntimeError(f"the provider will not void: it says {told.status}")
-    if payment.status == Status.VALIDATED:
-        payment.mark_authorized()
-        payment.amount_authorized = payment.amount
+    if payment.status != Status.AUTHORIZED:
+        _agree(payment, context.now)
+        payment.provider_reference = reference
+        records.save_payment(payment, event="payment.authorized", actor=SYSTEM, now=context.now)
     capturing.take(payment, told, wallet_part=Decimal(0), now=context.now)
     return refund.give_back(context)

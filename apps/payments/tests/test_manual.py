@@ -14,7 +14,7 @@ from apps.gateways import providers
 from apps.gateways.providers.stripe import Stripe
 from apps.gateways.types import ConfirmRequest, ProviderPayment
 from apps.payments.sagas.capturing import VOID_BEFORE_EXPIRY
-from apps.payments.tests import news, truth
+from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs, make_due
 from apps.payments.tests.rows import execute, payment_row, plant
 from apps.sagas import services as engine
@@ -313,6 +313,49 @@ class TestAnAuthorizationThatLapses:
         payment = truth.assert_told_once(merchant, simulator, payment_id)
         assert (payment.status, payment.amount_refunded) == ("REFUNDED", payment.amount)
         assert merchant.balance("merchant:pending").amount == 0
+        assert merchant.balance("payment:unallocated").amount == 0
+
+    def test_that_a_void_finds_captured_before_we_knew_of_it_is_given_back(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        simulator.fault("confirm", "timeout_after")
+        payment_id = merchant.pay().json()["id"]
+        intent = simulator.book()[0]["id"]
+        simulator._fetch("POST", f"/v1/payment_intents/{intent}/capture")
+        assert merchant.payment(payment_id).status == "VALIDATED"
+
+        assert void(merchant, payment_id).status_code in (200, 202)
+        truth.finish_everything()
+
+        payment = truth.assert_told_once(merchant, simulator, payment_id)
+        assert (payment.status, payment.amount_refunded) == ("REFUNDED", payment.amount)
+        assert truth.kinds_of(payment.id) == [
+            *("payment.created", "payment.void_requested", "payment.authorized"),
+            *("payment.captured", "payment.compensating", "payment.refunded"),
+        ]
+        assert merchant.balance("payment:unallocated").amount == 0
+
+    def test_that_a_void_finds_captured_while_the_customer_is_asked_is_given_back(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        purse = purses.wallet(merchant, 4_000)
+        payment_id = merchant.pay(source=ACTION, wallet=purse).json()["id"]
+        intent = simulator.book()[0]["id"]
+        simulator.pass_3ds(intent)
+        simulator._fetch("POST", f"/v1/payment_intents/{intent}/capture")
+        assert merchant.payment(payment_id).status == "REQUIRES_ACTION"
+
+        assert void(merchant, payment_id).status_code in (200, 202)
+        truth.finish_everything()
+
+        payment = truth.assert_told_once(merchant, simulator, payment_id, alone=False)
+        assert (payment.status, payment.amount_captured) == ("REFUNDED", 60)
+        assert truth.kinds_of(payment.id) == [
+            *("payment.created", "payment.requires_action", "payment.void_requested"),
+            *("payment.action_completed", "payment.authorized"),
+            *("payment.captured", "payment.compensating", "payment.refunded"),
+        ]
+        assert purses.inside(merchant, purse) == (4_000, 0), "nothing was taken of the wallet"
         assert merchant.balance("payment:unallocated").amount == 0
 
     def test_is_not_ended_by_news_that_it_still_stands(
