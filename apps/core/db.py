@@ -44,6 +44,8 @@ from apps.core.rows import Change, NewRow, Params, Part, Rows, Statement, writte
 ERRORS: dict[str, Callable[[str, str], Exception]] = {}
 
 GUARD_FAILED = "PS001"
+# Serialization failure, deadlock, and a unique key that somebody else took first.
+_STALE = ("40001", "40P01", "23505")
 
 
 class GuardFailed(Exception):
@@ -253,6 +255,13 @@ def translated() -> Iterator[None]:
             raise
         diag = cause.diag  # type: ignore[union-attr]
         raise build(diag.message_primary or "", diag.message_detail or "") from error
+
+
+def is_stale(error: Exception) -> bool:
+    """Whether a commit failed for what others committed meanwhile: all of it may be tried again."""
+    if isinstance(error, GuardFailed):
+        return True
+    return getattr(error.__cause__, "sqlstate", None) in _STALE
 
 
 def append_only_sql(table: str) -> list[tuple[str, str]]:

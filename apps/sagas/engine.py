@@ -116,7 +116,7 @@ class Turn:
                 following = self._commit(observation)
             except (db.GuardFailed, DatabaseError) as error:
                 stale += 1
-                if not patience.is_stale(error) or stale > patience.STALE_LIMIT:
+                if not db.is_stale(error) or stale > patience.STALE_LIMIT:
                     raise
                 if not self._reread(intent, observation):
                     return

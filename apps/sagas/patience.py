@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import random
 
-from apps.core import cards, db
+from apps.core import cards
 
 # When to ask again how a call ended: seconds after each answer that could not tell.
 LOOK_UP_AFTER = (1, 2, 5, 15, 30, 60, 300, 900, 3600)
 UNSENT_SECONDS = 60  # the longest until what never left is tried again: nobody has anything of it
 RETRY_LIMIT = 12
 STALE_LIMIT = 5
-# Serialization failure, deadlock, and a unique key that somebody else took first.
-STALE_SQLSTATES = ("40001", "40P01", "23505")
-
-
-def is_stale(error: Exception) -> bool:
-    if isinstance(error, db.GuardFailed):
-        return True
-    return getattr(error.__cause__, "sqlstate", None) in STALE_SQLSTATES
 
 
 def first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from apps.core import db
 from apps.core.money import from_minor
@@ -37,6 +37,8 @@ SETTLED_KINDS = (
 )
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
+# How often a line is tried that meets news of itself.
+TRIES = 3
 
 
 def apply_event(*, event_id: UUID, now: datetime) -> None:
@@ -180,12 +182,23 @@ def settle(*, provider: str, since: datetime, now: datetime) -> int:
 def _booked(apply: Callable[..., bool], line: StatementLine, now: datetime) -> bool:
     """One line that cannot be booked keeps no other from it; it comes again with the next run."""
     try:
-        return apply(line, now=now)
+        return _tried(apply, line, now)
     except SoftTimeLimitExceeded:
         raise
     except Exception:
         log.exception("payments.line_not_settled", line=line.line_reference)
         return False
+
+
+def _tried(apply: Callable[..., bool], line: StatementLine, now: datetime) -> bool:
+    """News of the very same thing may be acted on at this moment; it is read again then."""
+    for _ in range(TRIES - 1):
+        try:
+            return apply(line, now=now)
+        except (DatabaseError, db.GuardFailed) as error:
+            if not db.is_stale(error):
+                raise
+    return apply(line, now=now)
 
 
 def apply_settlement(line: StatementLine, *, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from apps.payments.tests.objections import (
     PAYABLE,
     assert_whole,
     hear,
+    make_the_balance_positive,
     only_dispute,
     open_dispute,
     reserve_refund,
@@ -174,6 +175,38 @@ def test_an_order_given_while_news_begin_a_look_is_carried_out_by_it(
 
     assert told.status_code == 200, told.content
     assert assert_whole(merchant, simulator, payment_id).status == "LOST"
+
+
+@pytest.mark.parametrize("seen", ["find_by_provider", "find_run"])
+@pytest.mark.parametrize("is_paid_out", [True, False])
+def test_a_line_that_meets_its_own_news_is_booked_by_the_same_run_of_the_statement(
+    merchant: Merchant,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: str,
+    is_paid_out: bool,
+) -> None:
+    """It has read that nobody knows the dispute, or looks at it; the news says otherwise."""
+    payment_id = merchant.captured(10_000)
+    open_dispute(simulator, payment_id)
+    make_the_balance_positive(merchant)
+    hear(simulator)
+    find, read = getattr(dispute_selectors, seen), []
+
+    def find_as_before_the_news(*asked: Any) -> Any:
+        read.append(asked)
+        return None if len(read) == 1 else find(*asked)
+
+    monkeypatch.setattr(dispute_selectors, seen, find_as_before_the_news)
+    if is_paid_out:
+        simulator.pay_out()
+        monkeypatch.setattr(disputes, "apply_line", lambda _line, now: False)
+    truth.book_statement()
+    truth.finish_everything()
+
+    assert len(read) > 1
+    assert only_dispute(merchant).amount_withdrawn == 100
+    assert_whole(merchant, simulator, payment_id, alone=False)
 
 
 def test_an_order_that_has_seen_nobody_look_when_news_began_to_is_carried_out(
