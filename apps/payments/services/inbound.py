@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 
 from apps.audit import services as audit
@@ -37,6 +38,7 @@ def sweep_events(*, now: datetime) -> None:
     Retries: safe. Transaction: one an event; none may be open.
 
     :raises OperationalError: the database is away; the events wait for the next sweep.
+    :raises SoftTimeLimitExceeded: its time is over; so do those that are left.
     """
     waiting = gateways.list_unprocessed(
         received_before=now - UNHEARD_AFTER, parked_before=now - news.PARKED_FOR
@@ -92,7 +94,7 @@ def _failure_of(event: InboundEvent, now: datetime) -> str:
     """Apply it; the name of what went wrong, or nothing."""
     try:
         news.apply_event(event_id=event.id, now=now)
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         log.exception("payments.event_not_applied", inbound_event=str(event.id))

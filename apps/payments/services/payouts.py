@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -159,6 +160,8 @@ def _paid_by_itself(book_id: UUID, currency: str, now: datetime) -> bool:
         facts = {"book_id": str(book_id), "currency": currency, "code": refusal.code}
         log.info("payments.not_paid_out", **facts)
         return False
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("payments.payout_not_made", book_id=str(book_id), currency=currency)
         connection.close()  # the next merchant gets one that works

@@ -11,6 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 
 from apps.core import ids
@@ -69,6 +70,8 @@ def _release_all(book_id: UUID, currency: str, available_on: date, *, now: datet
     try:
         while _release_some(book_id, currency, available_on, now):
             made += 1
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("payments.not_released", book_id=str(book_id), currency=currency)
     return made
@@ -127,6 +130,8 @@ def _free(reserve_id: UUID, now: datetime) -> bool:
             records.free_reserve(reserve, actor=SYSTEM, now=now)
             postings.reserve_freed(reserve, occurred_at=now)
             balance.reserve_freed(reserve, now=now)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("payments.reserve_not_freed", reserve_id=str(reserve_id))
         return False

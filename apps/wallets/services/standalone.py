@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 
 from apps.core import db
 from apps.core.money import Money
@@ -103,6 +104,8 @@ def _expire(hold: Hold, now: datetime) -> bool:
             _end(hold, "expires_at <= %s", (now,), HoldStatus.EXPIRED, actor="system", now=now)
     except db.GuardFailed:
         return False  # somebody was faster
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         log.exception("wallets.hold_not_expired", hold_id=str(hold.id))
         return False
