@@ -157,16 +157,17 @@ def _dispute(
 
 def dispute_fee(dispute: Dispute, line: DisputeLine, *, now: datetime) -> None:
     """What the provider takes for a dispute, passed on; negative where it returns it."""
-    if not line.provider_fee:
+    charged = line.charged
+    if not charged.amount:
         return
     record(
         book_id=line.book_id,
         kind=BalanceKind.DISPUTE_FEE,
         source_id=line.id,
         payment_id=dispute.payment_id,
-        currency=line.currency,
+        currency=charged.currency.code,
         gross=_NOTHING,
-        fee=line.provider_fee,
+        fee=charged.amount,
         available_on=now.date(),
         payable_at=now,
         now=now,

@@ -146,7 +146,8 @@ INVARIANTS = (
         name="disputes: what they take is in the merchant's balance",
         sql="SELECT m.id, m.amount, b.net FROM (SELECT id, book_id, "
         "CASE WHEN wallet_id IS NULL THEN -bearer_amount ELSE 0 END - merchant_charged AS amount "
-        "FROM payments_dispute_move UNION ALL SELECT id, book_id, -provider_fee "
+        "FROM payments_dispute_move UNION ALL SELECT id, book_id, "
+        "-coalesce(merchant_fee, provider_fee) "
         "FROM payments_dispute_line) m LEFT JOIN LATERAL (SELECT sum(net) AS net "
         "FROM payments_balance_transaction b WHERE b.book_id = m.book_id "
         "AND b.source_id = m.id) b ON true WHERE coalesce(b.net, 0) <> m.amount",

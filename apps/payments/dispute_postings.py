@@ -62,15 +62,20 @@ def _covered(payment: Payment, move: DisputeMove) -> list[Line]:
 
 
 def dispute_line(line: DisputeLine, *, occurred_at: datetime) -> None:
-    """The provider withdraws the money or returns it, and takes its fee, which is passed on."""
+    """The provider withdraws the money or returns it, and takes its fee, which is passed on.
+
+    Of a converted payment the fee is charged at the payment's rate, through `platform:fx`.
+    """
     gross, fee = Money(line.gross, line.currency), Money(line.provider_fee, line.currency)
     lines = [
         *signed(chart.provider_disputed(line.provider), -gross),
         *signed(chart.provider_fees(line.provider), fee),
         *signed(chart.provider_clearing(line.provider), gross - fee),
-        *signed(chart.MERCHANT_PAYABLE, fee),
+        *signed(chart.MERCHANT_PAYABLE, line.charged),
         *signed(chart.PLATFORM_FEES, -fee),
     ]
+    if line.merchant_fee is not None:
+        lines += [*signed(chart.PLATFORM_FX, -line.charged), *signed(chart.PLATFORM_FX, fee)]
     post(line.book_id, f"dispute:line:{line.line_reference}", "dispute_line", lines, occurred_at)
 
 

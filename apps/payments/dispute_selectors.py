@@ -77,6 +77,15 @@ def has_line(book_id: UUID, provider: str, line_reference: str) -> bool:
     ).exists()
 
 
+def list_fee_lines(dispute: Dispute) -> list[DisputeLine]:
+    """The booked lines by which the provider took a fee in the currency that was paid, or gave it
+    back."""
+    lines = DisputeLine.objects.filter(
+        book_id=dispute.book_id, dispute_id=dispute.id, currency=dispute.payment.currency
+    )
+    return list(lines.exclude(provider_fee=0))
+
+
 def find_run(dispute: Dispute) -> Run | None:
     """The newest run that looked at it."""
     return sagas.find(book_id=dispute.book_id, saga="dispute", subject_id=dispute.id)

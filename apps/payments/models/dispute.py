@@ -226,6 +226,8 @@ class DisputeLine(Remembering):
     """One line of a provider's statement about a dispute, booked when it appears; append-only.
 
     That the provider has paid its net out is a `SettlementLine`, later.
+    `merchant_fee` is what the fee costs the merchant in the payment's `credit_currency`, where the
+    line is in the currency that was paid and that is another; without it, what the line says.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -239,6 +241,7 @@ class DisputeLine(Remembering):
     currency = models.CharField(max_length=3)
     gross = amount_field()
     provider_fee = amount_field()
+    merchant_fee = amount_field(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -252,6 +255,13 @@ class DisputeLine(Remembering):
 
     def __str__(self) -> str:
         return f"{self.kind} {shown(Money(self.gross, self.currency))}"
+
+    @property
+    def charged(self) -> Money:
+        """What the fee costs the merchant, in the currency that it is charged in."""
+        if self.merchant_fee is None:
+            return Money(self.provider_fee, self.currency)
+        return self.dispute.payment.credit(self.merchant_fee)
 
 
 class DisputeEvidence(models.Model):

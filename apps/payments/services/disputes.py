@@ -4,6 +4,7 @@ booked when they appear, before or after anything else is known."""
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from apps.payments import (
     dispute_postings,
     dispute_records,
     dispute_selectors,
+    fees,
     selectors,
 )
 from apps.payments.models import Dispute, DisputeLine, Payment
@@ -131,12 +133,30 @@ def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
         provider_fee=from_minor(line.fee_minor, line.currency).amount,
         created_at=now,
     )
+    booked.merchant_fee = _fee_in_credit(dispute, booked)
     dispute_records.insert_line(booked)
     dispute_records.count_line(dispute, booked, now=now)
     dispute_postings.dispute_line(booked, occurred_at=line.occurred_at)
     balance.dispute_fee(dispute, booked, now=now)
     look(dispute, now=now)
     return True
+
+
+def _fee_in_credit(dispute: Dispute, line: DisputeLine) -> Decimal | None:
+    """What a fee costs the merchant in what it is paid in; None if that is what the line says.
+
+    At the payment's own rate, of all fees so far and now: no rounding is lost or made. A fee that
+    was charged in the line's own currency once comes back in that.
+    """
+    payment = dispute.payment
+    if not (line.provider_fee and payment.is_converted and line.currency == payment.currency):
+        return None
+    total, charged = line.provider_fee, Decimal(0)
+    for before in dispute_selectors.list_fee_lines(dispute):
+        if before.merchant_fee is None:
+            return None
+        total, charged = total + before.provider_fee, charged + before.merchant_fee
+    return fees.credited_for(payment, payment.money(total)).credited.amount - charged
 
 
 def is_booked(payment: Payment, line: StatementLine, *, now: datetime) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from apps.core import clock
 from apps.core.money import Money
 from apps.ledger import selectors as ledger_selectors
 from apps.payments.models import ExcessCase
-from apps.payments.services import quotes, taking
+from apps.payments.services import taking
 from apps.payments.tests import purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
 from apps.payments.tests.objections import (
@@ -277,43 +275,3 @@ class TestATopUp:
         assert_whole(merchant, simulator, payment_id, alone=False)
         assert purses.inside(merchant, wallet) == (0, 0)
         assert merchant.balance(PAYABLE) - before == usd("100.00")
-
-
-class TestAConvertedPayment:
-    def test_takes_of_the_merchant_what_it_was_credited_for_it(
-        self, merchant: Merchant, simulator: Simulator
-    ) -> None:
-        now = clock.now()
-        quotes.set_rate(
-            currency="USD", day=now.date(), per_euro=Decimal("1.25"), actor="system", now=now
-        )
-        quote = merchant.post("/v1/quotes", {"from": "EUR", "to": "USD", "amount": 8_001})
-        payment_id = merchant.post(
-            "/v1/payments",
-            {
-                "amount": 8_001,
-                "currency": "EUR",
-                "source": "pm_card_visa",
-                "quote": quote.json()["id"],
-            },
-        ).json()["id"]
-        finish_runs()
-        merchant.post(f"/v1/payments/{payment_id}/refund", {"amount": 1_000})
-        before = merchant.balance(PAYABLE)
-        reference = open_dispute(simulator, payment_id)
-
-        hear(simulator)
-
-        dispute = assert_whole(merchant, simulator, payment_id)
-        payment = merchant.payment(payment_id)
-        assert (dispute.budget_part, dispute.excess) == (Decimal("70.01"), 10)
-        assert payment.credit_returned == payment.amount_credited, "to the last cent"
-        assert before - merchant.balance(PAYABLE) == Money(dispute.bearer_amount, "USD")
-        assert merchant.balance(DISPUTED, "EUR") == Money("80.01", "EUR")
-
-        simulator.decide(reference, "win", amount=4_000)
-        hear(simulator)
-
-        assert_whole(merchant, simulator, payment_id)
-        assert merchant.payment(payment_id).amount_charged_back == Decimal("40.01")
-        assert merchant.balance(EXCESS, "EUR") == Money("0.00", "EUR")
