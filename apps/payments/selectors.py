@@ -11,6 +11,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from apps.core import ids
 from apps.core.errors import NotFound
+from apps.core.money import Money
 from apps.gateways import selectors as gateways
 from apps.ledger import selectors as ledger
 from apps.ledger.types import BookedTransaction
@@ -143,6 +144,17 @@ def find_refund_by_provider(book_id: UUID, payment_id: UUID, reference: str) -> 
     return Refund.objects.filter(
         book_id=book_id, payment_id=payment_id, provider_reference=reference
     ).first()
+
+
+def list_sent_refunds(book_id: UUID, payment_id: UUID, *, card_amount: Money) -> QuerySet[Refund]:
+    """The refunds of a payment that its provider has, of so much to the card, oldest first."""
+    refunds = Refund.objects.filter(
+        book_id=book_id,
+        payment_id=payment_id,
+        currency=card_amount.currency.code,
+        card_amount=card_amount.amount,
+    )
+    return refunds.exclude(provider_reference="").order_by("id")
 
 
 def list_open_refunds(book_id: UUID, payment_id: UUID) -> QuerySet[Refund]:

@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SETTLED_KINDS = (
-    *(LineKind.CHARGE, LineKind.REFUND, LineKind.REFUND_FAILURE),
-    *disputes.DISPUTE_KINDS,
-)
+REFUND_KINDS = (LineKind.REFUND, LineKind.REFUND_FAILURE)
+SETTLED_KINDS = (LineKind.CHARGE, *REFUND_KINDS, *disputes.DISPUTE_KINDS)
 # An object nobody here knows yet may be one whose answer is still on its way.
 PARKED_FOR = timedelta(minutes=15)
 # How often a line is tried that meets news of itself.
@@ -87,11 +85,15 @@ def _nudge_about(owner: Owner, topic: Topic, event: InboundEvent, now: datetime)
         notes = {_told_when_idle(selectors.find_refund_run(each), now) for each in waiting}
         told = next((note for note in ("nudged", NEEDS_A_PERSON) if note in notes), None)
         return told or _nudged(None, now)
+    return _nudge_refund(refund, now)
+
+
+def _nudge_refund(refund: Refund, now: datetime) -> str:
     run = selectors.find_refund_run(refund)
     if run is None or run.is_open:
         return _told_when_idle(run, now)
     # Read again after its run has ended, so it is what the run made of it.
-    return _look_again(selectors.get_refund(book_id, refund.id), now)
+    return _look_again(selectors.get_refund(refund.book_id, refund.id), now)
 
 
 def _look_again(refund: Refund, now: datetime) -> str:
@@ -204,8 +206,9 @@ def _tried(apply: Callable[..., bool], line: StatementLine, now: datetime) -> bo
 def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
     """Book one line that the provider has paid out.
 
+    A line that says that a refund or a payout failed is news as well: the provider is asked.
     False: it is booked already, is not ours, or is about a payment not captured in our books yet,
-    or one that was charged by another provider.
+    or one that was charged by another provider, or about a refund that nobody here has made.
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; the payment stays locked until its commit.
     """
@@ -229,8 +232,42 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
             return False
         if is_dispute and not disputes.is_booked(payment, line, now=now):
             return False
+        refunds = _refunds_of(payment, line)
+        if line.kind in REFUND_KINDS and not refunds:
+            _report_stranger(payment, line)
+            return False
         _book_line(payment, line, now)
+        if line.kind is LineKind.REFUND_FAILURE:
+            for refund in refunds:
+                _nudge_refund(refund, now)
     return True
+
+
+def _refunds_of(payment: Payment, line: StatementLine) -> list[Refund]:
+    """The refunds of ours that a line is about.
+
+    The line of one that failed may name none, as PayPal's does: then it is any of that amount.
+    """
+    if line.kind not in REFUND_KINDS:
+        return []
+    of_payment = (payment.book_id, payment.id)
+    named = selectors.find_refund_by_provider(*of_payment, line.source_reference)
+    if named is not None:
+        return [named]
+    if line.kind is LineKind.REFUND or line.source_reference != line.line_reference:
+        return []
+    back = from_minor(line.gross_minor, line.currency)
+    return list(selectors.list_sent_refunds(*of_payment, card_amount=back))
+
+
+def _report_stranger(payment: Payment, line: StatementLine) -> None:
+    """The line of a refund that we do not know: it waits for its answer, or for a person.
+
+    What was given back in the provider's own console is in no book, so nothing is settled of it.
+    """
+    waiting = selectors.list_open_refunds(payment.book_id, payment.id)
+    if not waiting.filter(provider_reference="").exists():
+        log.error("payments.line_of_a_refund_made_elsewhere", line=line.line_reference)
 
 
 def _settle_payout(book_id: UUID, payout_id: UUID, line: StatementLine, now: datetime) -> bool:
@@ -240,6 +277,8 @@ def _settle_payout(book_id: UUID, payout_id: UUID, line: StatementLine, now: dat
         if selectors.has_settlement_line(payout, line.provider, line.line_reference):
             return False
         _book_line(payout, line, now)
+        if line.kind is LineKind.PAYOUT_FAILURE:
+            _nudge_payout(Owner(book_id, payout_id), now)
     return True
 
 

@@ -127,6 +127,10 @@ def refunds_of(merchant: Merchant, payment_id: str) -> list[Refund]:
     return list(Refund.objects.filter(payment_id=payment.id).order_by("id"))
 
 
+def public_refund(refund: Refund) -> str:
+    return ids.encode("re", refund.id)
+
+
 def kinds_of(subject_id: UUID) -> list[str]:
     """The events of a payment or refund: 1, 2, 3, … without gaps, each with its audit row."""
     events = list(Event.objects.filter(subject_id=subject_id).order_by("sequence"))
