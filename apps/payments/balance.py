@@ -84,7 +84,9 @@ def refund_failed(refund: Refund, *, now: datetime) -> None:
 
 
 def refund_to_merchant(refund: Refund, *, now: datetime) -> None:
-    """What of a refund had no wallet to go to."""
+    """What of a refund had no wallet to go to; of a conversion it may be nothing."""
+    if not refund.merchant_amount:
+        return
     record(
         book_id=refund.book_id,
         kind=BalanceKind.REFUND_RETURN,

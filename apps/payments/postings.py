@@ -151,7 +151,8 @@ def refund_confirmed(refund: Refund, *, occurred_at: datetime) -> None:
 def refund_to_merchant(refund: Refund, *, occurred_at: datetime) -> None:
     """What came to a wallet that is closed is the merchant's, who owes it to the customer.
 
-    Of a converted payment it is the merchant's at the payment's rate, through `platform:fx`.
+    Of a converted payment it is the merchant's at the payment's rate, through `platform:fx`, and
+    may be nothing.
     """
     to_merchant = refund.payment.credit(refund.merchant_amount)
     if refund.status == RefundStatus.FAILED:
@@ -159,14 +160,13 @@ def refund_to_merchant(refund: Refund, *, occurred_at: datetime) -> None:
     else:
         wallet_id, came = refund.to_wallet_id, refund.money(refund.wallet_amount)
     assert wallet_id is not None
-    lines = [
-        debit(chart.wallet_available(wallet_id), came),
-        credit(chart.MERCHANT_PAYABLE, to_merchant),
-    ]
+    wallet = chart.wallet_available(wallet_id)
+    lines = [*_debits((wallet, came)), *_credits((chart.MERCHANT_PAYABLE, to_merchant))]
     if came.currency != to_merchant.currency:
-        lines += [credit(chart.PLATFORM_FX, came), debit(chart.PLATFORM_FX, to_merchant)]
-    reference = f"refund:merchant:{refund.id}"
-    post(refund.book_id, reference, "refund_to_merchant", lines, occurred_at)
+        lines += _credits((chart.PLATFORM_FX, came)) + _debits((chart.PLATFORM_FX, to_merchant))
+    if lines:
+        reference = f"refund:merchant:{refund.id}"
+        post(refund.book_id, reference, "refund_to_merchant", lines, occurred_at)
 
 
 def refund_failed(refund: Refund, *, was_confirmed: bool, occurred_at: datetime) -> None:

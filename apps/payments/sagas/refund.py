@@ -181,9 +181,10 @@ def _wait_for_the_bank(context: Context, refund: Refund, told: ProviderRefund) -
 def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now: datetime) -> None:
     """The card has its part, so the wallet's stands as well: if it is closed, as the merchant's."""
     refund.mark_succeeded()
-    if refund.to_wallet_id is not None and not wallets.is_open_now(
+    is_to_merchant = refund.to_wallet_id is not None and not wallets.is_open_now(
         book_id=refund.book_id, wallet_id=refund.to_wallet_id
-    ):
+    )
+    if is_to_merchant:
         worth = fees.credited_for(payment, refund.money(refund.wallet_amount))
         refund.merchant_amount = worth.credited.amount
     if told is not None:
@@ -193,7 +194,7 @@ def _confirm(payment: Payment, refund: Refund, told: ProviderRefund | None, now:
     records.save_refund(refund, event="refund.succeeded", actor=SYSTEM, now=now)
     records.save_headline(payment, event="payment.refunded", actor=SYSTEM, now=now)
     postings.refund_confirmed(refund, occurred_at=now)
-    if refund.merchant_amount:
+    if is_to_merchant:
         _give_to_merchant(refund, now)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.core.money import Money
 from apps.payments.models import BalanceTransaction, ExcessCase
 from apps.payments.tests import news, purses, truth
 from apps.payments.tests.conftest import Merchant, finish_runs
@@ -24,6 +25,8 @@ from apps.payments.tests.objections import (
     usd,
 )
 from apps.payments.tests.test_confluence import begin
+from apps.payments.tests.test_conversion import paid as paid_in_euros
+from apps.payments.tests.test_conversion import quote, set_rate
 from apps.payments.tests.threads import at_once
 from apps.wallets import selectors as wallets_selectors
 from paysys.testing.crowd import ROUNDS
@@ -210,6 +213,44 @@ class TestTheWalletsPartOfARefund:
         assert merchant.balance(PAYABLE) == usd("0.00"), "the card's part has come back as well"
         assert purses.inside(merchant, purse) == (0, 0)
         assert merchant.refund(refund_id).merchant_amount == 40
+        truth.assert_told_once(merchant, simulator, payment_id, alone=False)
+
+    def test_of_a_converted_payment_is_the_merchants_at_its_rate(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        set_rate("USD", "1.25")  # less 1 %: 1.2375 for a euro
+        purse = purses.wallet(merchant, 4_000, "EUR")
+        payment_id = paid_in_euros(merchant, 10_000, source=SLOW, wallet=purse)
+        refund_id = refund(merchant, payment_id)
+        close(merchant, purse)
+        assert merchant.balance(PAYABLE) == usd("-123.75")
+
+        confirm(simulator)
+
+        assert purses.inside(merchant, purse, "EUR") == (0, 0)
+        assert merchant.balance(PAYABLE) == usd("-74.25"), "the card's 60 euros at the same rate"
+        assert merchant.balance(PAYABLE, "EUR").amount == 0
+        assert merchant.get(f"/v1/refunds/{refund_id}").json()["to_merchant"] == 4_950
+        assert merchant.balance("platform:fx", "EUR") == Money("40.00", "EUR")
+        truth.assert_told_once(merchant, simulator, payment_id, alone=False)
+
+    def test_that_is_nothing_in_the_other_currency_stays_in_no_closed_wallet(
+        self, merchant: Merchant, simulator: Simulator
+    ) -> None:
+        set_rate("USD", "1.25")
+        set_rate("JPY", "16000")
+        purse = purses.wallet(merchant, 30, "JPY")
+        promised = quote(merchant, 10_000, ("JPY", "USD"))
+        order = {"currency": "JPY", "quote": promised, "source": SLOW, "wallet": purse}
+        payment_id = paid_in_euros(merchant, 10_000, **order)
+        refund(merchant, payment_id)
+        close(merchant, purse)
+        before = merchant.balance(PAYABLE)
+
+        confirm(simulator)
+
+        assert purses.inside(merchant, purse, "JPY") == (0, 0)
+        assert merchant.balance(PAYABLE) == before
         truth.assert_told_once(merchant, simulator, payment_id, alone=False)
 
     def test_is_the_merchants_also_when_nobody_was_credited(
