@@ -23,6 +23,7 @@ from apps.payments import (
     selectors,
 )
 from apps.payments.models import Dispute, DisputeLine, Payment
+from apps.payments.services import foreign_lines
 from apps.payments.types import NEEDS_A_PERSON
 from apps.sagas import services as sagas
 
@@ -114,8 +115,13 @@ def apply_line(line: StatementLine, *, now: datetime) -> bool:
 
 
 def book_line(payment: Payment, line: StatementLine, *, now: datetime) -> bool:
-    """As `apply_line`, of a payment that the caller's transaction has locked."""
+    """As `apply_line`, of a payment that the caller's transaction has locked.
+
+    False too for one in another currency than the payment's: see `foreign_lines.is_foreign`.
+    """
     if dispute_selectors.has_line(payment.book_id, line.provider, line.line_reference):
+        return False
+    if foreign_lines.is_foreign(line, currency=payment.currency):
         return False
     found = _dispute_of(payment, line, now)
     if found is None:

@@ -21,7 +21,7 @@ from apps.gateways.selectors import Owner
 from apps.gateways.types import KEPT, LineKind, StatementLine, Topic
 from apps.payments import payout_selectors, postings, records, selectors
 from apps.payments.models import Payment, Payout, Refund
-from apps.payments.services import disputes
+from apps.payments.services import disputes, foreign_lines
 from apps.payments.types import NEEDS_A_PERSON, PayoutStatus, RefundStatus
 from apps.sagas import services as sagas
 
@@ -208,7 +208,8 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
 
     A line that says that a refund or a payout failed is news as well: the provider is asked.
     False: it is booked already, is not ours, or is about a payment not captured in our books yet,
-    or one that was charged by another provider, or about a refund that nobody here has made.
+    or one that was charged by another provider, or about a refund that nobody here has made, or in
+    another currency than what it is about.
     Retries: safe; a line is booked once, under its own reference.
     Transaction: its own; the payment stays locked until its commit.
     """
@@ -222,14 +223,9 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
         return False
     with transaction.atomic():
         payment = selectors.lock(owner.book_id, owner.payment_id)
-        if line.provider != payment.provider:  # of an object that it has left: never its charge
-            log.error("payments.line_of_a_left_object", line=line.line_reference)
+        if not _can_be_settled(payment, line):
             return False
-        # A capture whose answer we still wait for is settled once it is in the books.
-        is_booked = selectors.has_settlement_line(payment, line.provider, line.line_reference)
         is_dispute = line.kind in disputes.DISPUTE_KINDS
-        if is_booked or not (payment.is_captured or is_dispute):
-            return False
         if is_dispute and not disputes.is_booked(payment, line, now=now):
             return False
         refunds = _refunds_of(payment, line)
@@ -241,6 +237,19 @@ def apply_settlement(line: StatementLine, *, now: datetime) -> bool:
             for refund in refunds:
                 _nudge_refund(refund, now)
     return True
+
+
+def _can_be_settled(payment: Payment, line: StatementLine) -> bool:
+    """Whether it is a line of this payment's, not booked, about money that is in the books."""
+    if line.provider != payment.provider:  # of an object that it has left: never its charge
+        log.error("payments.line_of_a_left_object", line=line.line_reference)
+        return False
+    if selectors.has_settlement_line(payment, line.provider, line.line_reference):
+        return False
+    # A capture whose answer we still wait for is settled once it is in the books.
+    if not payment.is_captured and line.kind not in disputes.DISPUTE_KINDS:
+        return False
+    return not foreign_lines.is_foreign(line, currency=payment.currency)
 
 
 def _refunds_of(payment: Payment, line: StatementLine) -> list[Refund]:
@@ -275,6 +284,8 @@ def _settle_payout(book_id: UUID, payout_id: UUID, line: StatementLine, now: dat
     with transaction.atomic():
         payout = payout_selectors.lock(book_id, payout_id)
         if selectors.has_settlement_line(payout, line.provider, line.line_reference):
+            return False
+        if foreign_lines.is_foreign(line, currency=payout.currency):
             return False
         _book_line(payout, line, now)
         if line.kind is LineKind.PAYOUT_FAILURE:
