@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test proofs lint bench soak soak-short clean
+.PHONY: help run test failpoints proofs lint bench soak soak-short clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,7 +17,10 @@ run: $(RUN_STAMP) ## start everything with a demo; Ctrl-C stops it (PORT, SIMULA
 	@exec $(BIN)/python manage.py up
 
 test: $(DEV_STAMP) ## the whole suite on a real PostgreSQL (ARGS="-k words" for a part of it)
-	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 -m "not matrix" $(ARGS)
+
+failpoints: $(DEV_STAMP) ## die, fail and hang at every place that a payment, refund, payout or dispute passes
+	@exec $(BIN)/python -m pytest -n 2 -m matrix $(ARGS)
 
 proofs: $(DEV_STAMP) ## crowds and random sequences of steps, a hundred times each (ROUNDS)
 	@ROUNDS=$(or $(ROUNDS),100) exec $(BIN)/python -m pytest -n 2 -m repeated $(ARGS)

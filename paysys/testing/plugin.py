@@ -105,6 +105,8 @@ def pytest_configure() -> None:
     # A password's hash takes a quarter of a second by design; nobody attacks a test's.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = empty_tables  # type: ignore[attr-defined]
+    # A session plans much once: it goes on with the next test, as it does for a worker's next task.
+    TransactionTestCase._should_reload_connections = lambda _: False  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -209,6 +209,7 @@ def stop_at(place: str, flow: Flow) -> None:
 Harm = Callable[[str, Flow], None]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("make", FLOWS)
 @pytest.mark.parametrize("harm", [die_at, fail_at, hang_at, stop_at])
 class TestAProcessThat:
