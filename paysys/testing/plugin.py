@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from paysys.embedded import postgres
@@ -101,6 +102,12 @@ def pytest_configure() -> None:
     def empty_tables(self: Any) -> None:
         for alias in self._databases_names(include_mirrors=False):
             empty(connections[alias])
+
+    # No test fails because the machine is busy: neither an example's time nor that of drawing it.
+    hypothesis.settings.register_profile(
+        "paysys", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("paysys")
 
     # A password's hash takes a quarter of a second by design; nobody attacks a test's.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -21,12 +21,17 @@ _prepared: set[str] = set()
 
 def empty(connection: BaseDatabaseWrapper) -> None:
     """Delete every row a test may have written, append-only tables included."""
-    database = connection.settings_dict["NAME"]
+    if connection.settings_dict["NAME"] not in _prepared:
+        prepare(connection)
     with connection.cursor() as cursor:
-        if database not in _prepared:
-            names = connection.introspection.table_names(cursor)
-            tables = [connection.ops.quote_name(name) for name in names if name not in KEPT]
-            steps = "\n".join(_STEP.format(table=table) for table in tables)
-            cursor.execute(_FUNCTION.format(steps=steps))
-            _prepared.add(database)
         cursor.execute("SELECT testing.empty_tables()")
+
+
+def prepare(connection: BaseDatabaseWrapper) -> None:
+    """Have `empty` know the tables that there are now."""
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+        tables = [connection.ops.quote_name(name) for name in names if name not in KEPT]
+        steps = "\n".join(_STEP.format(table=table) for table in tables)
+        cursor.execute(_FUNCTION.format(steps=steps))
+    _prepared.add(connection.settings_dict["NAME"])
