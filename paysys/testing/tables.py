@@ -16,22 +16,28 @@ BEGIN
 END $$"""
 _STEP = "    IF EXISTS (SELECT FROM {table}) THEN DELETE FROM {table}; END IF;"
 
-_prepared: set[str] = set()
+_TABLES = """
+SELECT sum(oid::bigint) FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"""
+
+_known: dict[str, int] = {}  # for which tables the function of a database was made
 
 
 def empty(connection: BaseDatabaseWrapper) -> None:
     """Delete every row a test may have written, append-only tables included."""
-    if connection.settings_dict["NAME"] not in _prepared:
-        prepare(connection)
+    database = connection.settings_dict["NAME"]
     with connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+        (tables,) = cursor.fetchone()
+        if _known.get(database) != tables:  # some tests make tables of their own
+            _prepare(connection)
+            _known[database] = tables
         cursor.execute("SELECT testing.empty_tables()")
 
 
-def prepare(connection: BaseDatabaseWrapper) -> None:
-    """Have `empty` know the tables that there are now."""
+def _prepare(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         names = connection.introspection.table_names(cursor)
         tables = [connection.ops.quote_name(name) for name in names if name not in KEPT]
         steps = "\n".join(_STEP.format(table=table) for table in tables)
         cursor.execute(_FUNCTION.format(steps=steps))
-    _prepared.add(connection.settings_dict["NAME"])

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from apps.core.db import append_only_sql
-from paysys.testing import plugin, tables
+from paysys.testing import plugin
 
 
 def fetch(sql):
@@ -43,12 +43,10 @@ class TestEmptying:
         try:
             with pytest.raises(DatabaseError, match="append-only"):
                 connection.cursor().execute("DELETE FROM plugin_try")
-            tables.prepare(connection)
-            tables.empty(connection)
+            plugin.empty(connection)
             assert fetch("SELECT count(*) FROM plugin_try") == 0
         finally:
             connection.cursor().execute("DROP TABLE plugin_try")
-            tables.prepare(connection)
 
 
 class TestReports:

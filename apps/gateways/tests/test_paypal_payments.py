@@ -245,14 +245,22 @@ class TestDispute(AtPayPal):
         assert found.reason is DisputeReason.FRAUDULENT
         assert datetime.fromisoformat(found.due_by) > datetime.now(UTC)
 
-    @pytest.mark.parametrize(("won", "status", "lost"), [(True, "won", 0), (False, "lost", 10_000)])
-    def test_one_that_is_decided_says_for_whom(self, side, capture, won, status, lost):
-        opened = side.paypal.dispute(capture, stage="INQUIRY")["dispute_id"]
+    @pytest.mark.parametrize(
+        ("stage", "won", "status", "lost"),
+        [
+            ("CHARGEBACK", True, "won", 0),
+            ("CHARGEBACK", False, "lost", 10_000),
+            ("INQUIRY", True, "won", 0),
+            ("INQUIRY", False, "won", 0),  # for a question PayPal takes nothing from us
+        ],
+    )
+    def test_one_that_is_decided_says_for_whom(self, side, capture, stage, won, status, lost):
+        opened = side.paypal.dispute(capture, stage=stage)["dispute_id"]
         side.paypal.resolve(opened, won=won)
 
         found = side.provider.find_dispute(opened)
 
-        assert (found.stage, found.status) == (DisputeStage.INQUIRY, status)
+        assert (found.stage, found.status) == (DisputeStage[stage], status)
         assert found.amount_lost_minor == lost
 
     def test_one_that_is_not_there_is_no_answer(self, side):
