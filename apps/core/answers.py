@@ -10,13 +10,12 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from apps.core import errors, ids
+from apps.core import db, errors, ids
 from apps.core.errors import DomainError
 
 DOC_URL = "/docs#errors"
@@ -72,7 +71,8 @@ def refusal(exc: BaseException) -> DomainError | None:
     """The `DomainError` that an exception means to the caller, or None if it is a bug of ours."""
     if isinstance(exc, DomainError):
         return exc
-    if isinstance(exc, OperationalError | InterfaceError):
+    if db.is_away(exc):
+        db.let_go(exc)
         # The driver's words name hosts and roles: to the log with them.
         log.error("database.unavailable", error=type(exc).__name__, reason=str(exc))
         return errors.Unavailable()
@@ -152,7 +152,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if _is_page(request):
         return defaults.server_error(request)
     exception = sys.exc_info()[1]
-    if isinstance(exception, OperationalError | InterfaceError):
+    if exception is not None and db.is_away(exception):
+        db.let_go(exception)
         return json_error(request, errors.Unavailable())
     return json_error(request, errors.InternalError())
 

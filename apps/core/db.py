@@ -33,7 +33,13 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from psycopg import ClientCursor
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
@@ -46,6 +52,10 @@ ERRORS: dict[str, Callable[[str, str], Exception]] = {}
 GUARD_FAILED = "PS001"
 # Serialization failure, deadlock, and a unique key that somebody else took first.
 _STALE = ("40001", "40P01", "23505")
+# What a server says that was demoted since the connection was made; and what it says when it ends a
+# connection whose transaction rested, or lasted, for too long.
+_READ_ONLY = "25006"
+_AWAY = frozenset({_READ_ONLY, "25P03", "25P04"})
 
 
 class GuardFailed(Exception):
@@ -261,7 +271,26 @@ def is_stale(error: Exception) -> bool:
     """Whether a commit failed for what others committed meanwhile: all of it may be tried again."""
     if isinstance(error, GuardFailed):
         return True
-    return getattr(error.__cause__, "sqlstate", None) in _STALE
+    return _state(error) in _STALE
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database could not be asked, or is not the one that writes."""
+    return isinstance(error, OperationalError | InterfaceError) or _state(error) in _AWAY
+
+
+def let_go(error: BaseException) -> None:
+    """Let go of a connection that is of no use after this error; the next statement opens another.
+
+    Inside of an open transaction it stays, until whoever opened that has ended it.
+    """
+    if _state(error) == _READ_ONLY and not connection.in_atomic_block:
+        connection.close()
+    connection.close_if_unusable_or_obsolete()
+
+
+def _state(error: BaseException) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)
 
 
 def append_only_sql(table: str) -> list[tuple[str, str]]:

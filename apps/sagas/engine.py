@@ -19,7 +19,7 @@ from enum import Enum, auto
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
 from apps.core import clock, db
 from apps.core.errors import DomainError
@@ -357,7 +357,7 @@ class Turn:
     def _retry_later(self, error: Exception) -> None:
         """Nobody knows: let the lease go and try again, with a growing delay; then ask a person."""
         log.exception("saga_turn_failed", run_id=str(self.run.id), step=self.run.current_step)
-        connection.close_if_unusable_or_obsolete()
+        db.let_go(error)
         now, fence = clock.now(), self.run.fence
         with transaction.atomic():  # under lock: our lost commit may be about to stand
             run = self.run = store.lock(self.run.id)

@@ -66,12 +66,14 @@ class TestUnreadBody:
 
 
 class TestErrors:
+    @pytest.mark.django_db  # whose connection is let go of
     @pytest.mark.parametrize(
         ("what", "status", "code"),
         [
             ("bug", 500, "internal_error"),
             ("away", 503, "unavailable"),
             ("closed", 503, "unavailable"),
+            ("demoted", 503, "unavailable"),
             ("declined", 402, "card_declined"),
             ("unauthenticated", 401, "api_key_invalid"),
             ("unauthorized", 401, "api_key_invalid"),
@@ -133,9 +135,10 @@ class TestErrors:
 
     def test_outside_of_the_api_have_the_same_form(self, client):
         assert_error(client.get("/outside/bug"), 500, "internal_error")
-        response = client.get("/outside/away")
-        assert_error(response, 503, "unavailable")
-        assert response.headers["Retry-After"] == "1"
+        for what in ("away", "demoted"):
+            response = client.get(f"/outside/{what}")
+            assert_error(response, 503, "unavailable")
+            assert response.headers["Retry-After"] == "1"
 
     def test_of_pages_are_for_people(self, client):
         for path, status in (("/admin/page", 500), ("/admin/nothing", 404)):

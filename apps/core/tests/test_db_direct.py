@@ -6,7 +6,14 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from psycopg.pq import ConnStatus, ExecStatus
 
 from apps.core import db
@@ -122,6 +129,23 @@ class TestErrors:
         connection.close()
         insert("after")
         assert names() == ["after", "before"]
+
+    def test_a_server_that_was_demoted_is_away_and_the_next_unit_finds_the_other(self):
+        insert("before")
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+        with pytest.raises(InternalError) as caught:
+            insert("lost")
+        assert db.is_away(caught.value)
+        db.let_go(caught.value)
+        insert("after")
+        assert names() == ["after", "before"]
+
+    def test_what_the_database_refuses_is_not_its_absence(self):
+        insert("before")
+        with pytest.raises(IntegrityError) as caught:
+            insert("before")
+        assert not db.is_away(caught.value)
 
     def test_a_connection_that_broke_meanwhile_is_an_operational_error(self):
         insert("before")

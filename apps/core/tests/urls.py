@@ -1,6 +1,7 @@
 """A small API of the tests' own, to see how any view behaves."""
 
-from django.db import InterfaceError, OperationalError
+import psycopg
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework import exceptions, serializers
@@ -65,11 +66,19 @@ class Void(Open):
     delete = post
 
 
+def demoted():
+    """What a write at a server is that only reads."""
+    error = InternalError("cannot execute INSERT in a read-only transaction")
+    error.__cause__ = psycopg.errors.ReadOnlySqlTransaction(str(error))
+    return error
+
+
 class Raises(Open):
     def get(self, request, what):
         raise {
             "bug": RuntimeError("the secret inside"),
             "away": OperationalError("connection to host db-1 refused"),
+            "demoted": demoted(),
             "closed": InterfaceError("connection already closed"),
             "conflict": errors.Conflict("Too much.", param="amount", remaining=2500),
             "declined": errors.CardError("Declined.", decline_code="insufficient_funds"),
@@ -84,6 +93,8 @@ def outside(request, what):
     """Not a view of the API: Django answers its exceptions."""
     if what == "away":
         raise OperationalError("gone")
+    if what == "demoted":
+        raise demoted()
     raise RuntimeError("a bug")
 
 

@@ -10,13 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import (
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connection,
-    transaction,
-)
+from django.db import Error, IntegrityError, connection, transaction
 from django.http import HttpResponse
 
 from apps.core import api, db, failpoints
@@ -44,7 +38,8 @@ STORED = frozenset({200, 201, 402, 409})
 UNIQUE_VIOLATION = "23505"
 LOCK_TIMEOUT = "55P03"
 _TRY_AGAIN = frozenset({"40001", "40P01"})
-_GONE = frozenset({"57P01", "57P02", "57P03"})
+# The server is going, has ended the connection, or was demoted: another one may do it.
+_GONE = frozenset({"57P01", "57P02", "57P03", "25P03", "25P04", "25006"})
 
 # Asked which error a broken unique constraint, not the key's, was; None: not one it knows.
 OnDuplicate = Callable[[], DomainError | None]
@@ -133,7 +128,9 @@ class _Claim:
             return self._repeat_or(error)
         except db.GuardFailed:
             return None
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if not db.is_away(error):
+                raise
             self._recover(error)
             found = self._find()
             return None if found is None else self._repeat(found)
@@ -251,7 +248,7 @@ class _Claim:
         """A key whose resource has a run of its own is kept until the run has ended."""
         return None if self.facts.is_held else self.facts.now + retention()
 
-    def _recover(self, error: OperationalError | InterfaceError) -> None:
+    def _recover(self, error: Error) -> None:
         """Come back from a unit that was rolled back, or of which we do not know that it was.
 
         A connection lost on the way may have committed. Its backend may even be about to, so

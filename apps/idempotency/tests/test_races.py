@@ -6,10 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import InternalError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from apps.core import db
 from apps.core.errors import Conflict, DomainError, Unprocessable
@@ -184,6 +186,28 @@ class TestKilledBackend:
         assert len(scene.things()) == 1
 
 
+class TestADemotedServer:
+    """After a fail-over an old connection may still lead to a server that only reads."""
+
+    @pytest.mark.parametrize("is_locking", [False, True])
+    def test_is_left_for_the_one_that_writes(self, scene, is_locking):
+        _demote()
+        assert scene.send(is_locking=is_locking).status_code == 201
+        assert scene.things() == [scene.key().id]
+
+    def test_that_all_connections_lead_to_is_an_error_of_the_database(self, scene):
+        connection_created.connect(_demote)
+        connection.close()
+        try:
+            with pytest.raises(InternalError) as caught:
+                scene.send()
+        finally:
+            connection_created.disconnect(_demote)
+            connection.close()
+        assert db.is_away(caught.value)
+        assert scene.things() == []
+
+
 class TestLostNews:
     """The commit happened; the connection is lost before we hear of it."""
 
@@ -247,6 +271,12 @@ def _touch(resource_id) -> None:
         cursor.execute(
             "UPDATE idempotency_key SET locked_until = locked_until WHERE id = %s", (resource_id,)
         )
+
+
+def _demote(**_: Any) -> None:
+    """As if the server at the other end had been demoted since."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
 
 
 def _pid() -> int:

@@ -208,3 +208,21 @@ class TestConnectionLost:
         settle(order)
         assert flow.reload(order).counters == flow.DONE
         assert [company.count(call) for call in ("create", "confirm", "send")] == [1, 1, 1]
+
+
+def test_a_server_that_was_demoted_is_left_for_the_one_that_writes(settle, company, time):
+    """The call is made, and its answer cannot be written down where the old connection leads."""
+
+    def demote(_intent):
+        company.after_send = lambda _intent: None
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+
+    company.after_send = demote
+    run, order = flow.begin()
+
+    assert (run.status, run.attempts) == (Status.IN_PROGRESS, 1)
+    assert flow.run_of(order).lease_until is None, "whoever is next does not wait for a lease"
+    assert settle(order).status == Status.COMPLETED
+    assert flow.reload(order).counters == flow.DONE
+    assert company.keys("create") == [f"{order.id}:CHARGE.create:1"]
