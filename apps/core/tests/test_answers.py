@@ -65,8 +65,8 @@ class TestUnreadBody:
         assert 0 < 10**12 - left <= 17 * 1024 * 1024
 
 
+@pytest.mark.django_db  # whose connection is let go of
 class TestErrors:
-    @pytest.mark.django_db  # whose connection is let go of
     @pytest.mark.parametrize(
         ("what", "status", "code"),
         [
